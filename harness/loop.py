@@ -1,0 +1,264 @@
+"""The common evaluation loop: prepare → predict → score, for one submission on one task.
+
+The loop lives in the parent process. It owns the labels and the database; the model answers from a worker. Every
+batch is on disk before the next one is asked, so that running the same command again resumes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from harness.contract import Example, Failure, Metric, Places, Prediction, Ranking, Task, Workload
+from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed
+from harness.executor import Executor, Limits, Worker
+from harness.interrupt import Interrupt, Interrupted
+from harness.metrics.bootstrap import intervals
+from harness.provenance import code_version, environment
+from harness.store.claims import claim
+from harness.store.database import Database
+from harness.store.recorder import Recorder, StoredScore
+from harness.submission import Submission
+from harness.wire import Advanced, Message, Predict, Predicted, Prepare, PrepareDone, Setup
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
+
+_HEARTBEAT_SECONDS = 5.0
+_TITLES_PER_RANKING = 10
+
+
+class Reporter(Protocol):
+    """Who is told how a run goes."""
+
+    def progress(self, phase: str, done: int, total: int, unit: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose for a run."""
+
+    seed: int = 0
+    limit: int = 0
+    """The first so many examples; 0 for all."""
+    rerun: bool = False
+    """Make a new run even if the same one is done."""
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    submission: str
+    task: str
+    state: Literal["done", "unchanged", "failed", "interrupted"]
+    run: str = ""
+    reason: str = ""
+    next_step: str = ""
+    log: str = ""
+
+
+def evaluate(
+    submission: Submission,
+    task: Task,
+    *,
+    database: Database,
+    executor: Executor,
+    places: Places,
+    settings: Settings,
+    reporter: Reporter,
+) -> Outcome:
+    """Run a submission on a task, or resume it, or find it done.
+
+    A model's failure is an outcome; only what is wrong with the input or the database is raised (`InputError`).
+    """
+    workload = task.load(places)
+    claimed = claim(
+        database,
+        submission,
+        task.card,
+        workload,
+        seed=settings.seed,
+        limit=settings.limit,
+        rerun=settings.rerun,
+        provenance=(code_version(), environment()),
+    )
+    recorder = claimed.recorder
+    if claimed.done:
+        return Outcome(submission.name, task.card.name, "unchanged", run=recorder.key)
+    run = _Run(submission, workload, recorder, places, settings, reporter)
+    log = ""
+    try:
+        with Interrupt() as interrupt:
+            log = run.predict(executor, interrupt)
+            run.score()
+    except (RunFailed, InvalidPrediction, Interrupted) as error:
+        state: Literal["failed", "interrupted"] = "interrupted" if isinstance(error, Interrupted) else "failed"
+        recorder.stop(state, error.message, error.hint)
+        return Outcome(submission.name, task.card.name, state, recorder.key, error.message, error.hint, run.log)
+    except InputError:
+        raise
+    except Exception as error:
+        recorder.stop("failed", f"internal error: {type(error).__name__}: {error}", "Please report it.")
+        raise
+    shutil.rmtree(run.scratch, ignore_errors=True)
+    return Outcome(submission.name, task.card.name, "done", run=recorder.key, log=log)
+
+
+class _Run:
+    """The work of one claimed run."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        workload: Workload,
+        recorder: Recorder,
+        places: Places,
+        settings: Settings,
+        reporter: Reporter,
+    ) -> None:
+        self._submission, self._workload, self._recorder = submission, workload, recorder
+        self._places, self._settings, self._report = places, settings, reporter.progress
+        self._examples = workload.examples[: settings.limit or None]
+        self.scratch = places.cache / "runs" / recorder.key
+        self.log = ""
+
+    # --- prepare and predict ----------------------------------------------------------------------------------------
+
+    def predict(self, executor: Executor, interrupt: Interrupt) -> str:
+        """Have the missing predictions made and stored; returns the worker's log."""
+        stored = self._recorder.stored()
+        if stored >= len(self._examples):
+            return ""
+        self._recorder.start_attempt()
+        worker = executor.start(self._settings.limits)
+        state, reason = "failed", ""
+        try:
+            self._prepare(worker, interrupt)
+            self._predict_from(stored, worker, interrupt)
+            state = "done"
+        except HarnessError as error:
+            reason = error.message
+            state = "interrupted" if isinstance(error, Interrupted) else "failed"
+            raise
+        finally:
+            worker.stop()
+            self.log = worker.log
+            self._recorder.end_attempt(state, self.log, reason)
+        return self.log
+
+    def _prepare(self, worker: Worker, interrupt: Interrupt) -> None:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        worker.send(
+            setup_message(
+                self._submission,
+                self._workload,
+                self._examples,
+                self._places,
+                self.scratch,
+                self._settings.seed,
+            )
+        )
+        worker.send(Prepare())
+        reply = self._reply(worker, interrupt, may_stop_at_once=True)
+        if not isinstance(reply, PrepareDone):
+            raise RunFailed(f"the worker sent {type(reply).__name__} instead of the end of prepare")
+        self._recorder.prepared(reply.prepared, reply.cost)
+
+    def _predict_from(self, first: int, worker: Worker, interrupt: Interrupt) -> None:
+        total, size = len(self._examples), batch_size(self._submission)
+        self._report("predict", first, total, "examples")
+        while first < total:
+            if interrupt.asked:
+                raise Interrupted()
+            batch = self._examples[first : first + size]
+            worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in batch]))
+            reply = self._reply(worker, interrupt, may_stop_at_once=False)
+            if not isinstance(reply, Predicted):
+                raise RunFailed(f"the worker sent {type(reply).__name__} instead of predictions")
+            self._recorder.add_block(first, self._complete(batch, reply.predictions), reply.cost)
+            first += len(batch)
+            self._report("predict", first, total, "examples")
+
+    def _reply(self, worker: Worker, interrupt: Interrupt, *, may_stop_at_once: bool) -> Message:
+        """The worker's next answer; keeps the lease alive and passes progress on meanwhile."""
+        while True:
+            with interrupt.deferred(at_once=may_stop_at_once):
+                message = worker.receive(_HEARTBEAT_SECONDS)
+            if isinstance(message, Advanced):
+                self._report("prepare", message.done, message.total, message.unit)
+            elif message is not None:
+                return message
+            else:
+                self._recorder.beat()
+
+    def _complete(self, batch: Sequence[Example], predictions: Sequence[Prediction]) -> list[Prediction]:
+        """The batch's predictions, checked, with those that the model left out marked as unanswered."""
+        answered = {prediction.id: prediction for prediction in predictions}
+        for prediction in predictions:
+            self._workload.scorer.check(prediction)
+        return [answered.get(e.id) or Prediction(e.id, Failure("unanswered")) for e in batch]
+
+    # --- score ------------------------------------------------------------------------------------------------------
+
+    def score(self) -> None:
+        """Score all stored predictions and finish the run."""
+        self._report("score", 0, len(self._examples), "examples")
+        predictions = self._recorder.predictions()
+        ids = [example.id for example in self._examples]
+        scorer = self._workload.scorer
+        columns = scorer.columns(ids, predictions)
+        answered = sum(not isinstance(p.output, Failure) for p in predictions.values())
+        self._recorder.finish(
+            _scores(scorer.metrics, columns, len(ids)),
+            columns,
+            coverage=answered / len(ids) if ids else 0.0,
+            titles=self._titles(predictions),
+        )
+        self._report("score", len(ids), len(ids), "examples")
+
+    def _titles(self, predictions: Mapping[str, Prediction]) -> Mapping[str, str]:
+        outputs = (prediction.output for prediction in predictions.values())
+        wanted = {d for o in outputs if isinstance(o, Ranking) for d in o.ids[:_TITLES_PER_RANKING]}
+        find = self._workload.document_titles
+        return find(wanted) if find and wanted else {}
+
+
+def setup_message(
+    submission: Submission,
+    workload: Workload,
+    examples: Sequence[Example],
+    places: Places,
+    scratch: Path,
+    seed: int,
+) -> Setup:
+    """All that a worker is told: the submission and the inputs, never the labels."""
+    return Setup(
+        kind=submission.kind,
+        config=submission.config_json,
+        folder=str(submission.folder),
+        inputs=workload.inputs,
+        example_ids=[example.id for example in examples],
+        scratch=str(scratch),
+        cache=str(places.cache),
+        seed=seed,
+    )
+
+
+def batch_size(submission: Submission) -> int:
+    """Examples per predict call: the file's choice, else the kind's."""
+    return submission.model().batch_size
+
+
+def _scores(metrics: Sequence[Metric], columns: Mapping[str, FloatArray], n: int) -> list[StoredScore]:
+    found = intervals(metrics, columns, n)
+    return [
+        StoredScore(m.name, found[m.name].value, found[m.name].low, found[m.name].high, n, m.higher_is_better)
+        for m in metrics
+    ]

@@ -1,0 +1,168 @@
+"""Retrieval metrics as trec_eval defines them, through ir-measures and under its names.
+
+All come from pytrec_eval (trec_eval's own C code), whose order is: score as float32 descending, then document
+id descending. Two need care:
+
+- RR@10: ir-measures hands it to the MS MARCO script, which leaves ties as they come. With trec_eval's order
+  it is RR where the first relevant document is among ten, and 0 elsewhere.
+- Judged@10: ir-measures sorts by float64 and breaks ties upwards, so its ten documents may be others than
+  those of nDCG@10. Here it is the judged documents among those ten, over their number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.contract import Failure, Metric, Prediction, Ranking
+from harness.errors import InvalidPrediction
+from harness.metrics.aggregate import mean
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from harness.contract import FloatArray
+
+NAMES = ("nDCG@10", "R@100", "R@1000", "AP", "RR@10", "Judged@10")
+"""The metrics in order of display; the first is the primary one."""
+
+_SHORT = 10
+
+
+class RankingScorer:
+    """Scores rankings against relevance judgements (query id → document id → grade; more than 0 is relevant).
+
+    Every example counts: a missing prediction, a failure, and a query without a relevant document score 0.
+    With `drop_self` a document whose id is the query's is taken out before the ranking is cut to `depth`.
+    """
+
+    metrics: Sequence[Metric] = tuple(Metric(name, mean(name)) for name in NAMES)
+
+    def __init__(
+        self,
+        qrels: dict[str, dict[str, int]],
+        corpus_ids: Collection[str],
+        *,
+        depth: int = 1000,
+        drop_self: bool = True,
+    ) -> None:
+        self._qrels = qrels
+        self._corpus_ids = frozenset(corpus_ids)
+        self._depth = depth
+        self._drop_self = drop_self
+
+    def check(self, prediction: Prediction) -> None:
+        """Pass a `Failure`, and a `Ranking` of distinct documents of the corpus with finite scores.
+
+        Raises `InvalidPrediction` for anything else.
+        """
+        output = prediction.output
+        if isinstance(output, Failure):
+            return
+        if not isinstance(output, Ranking):
+            raise InvalidPrediction(
+                f"example {prediction.id!r} was answered with {type(output).__name__}, not with a Ranking",
+                hint="The task ranks documents: return Ranking(ids, scores).",
+            )
+        _check_scores(prediction.id, output)
+        self._check_ids(prediction.id, output.ids)
+
+    def _check_ids(self, example_id: str, ids: list[str]) -> None:
+        distinct = set(ids)
+        if len(distinct) < len(ids):
+            repeated = Counter(ids).most_common(1)[0][0]
+            raise InvalidPrediction(
+                f"the ranking of example {example_id!r} holds {repeated!r} more than once",
+                hint="Keep the best-scored of its entries (its best passage, say) and drop the others.",
+            )
+        if not self._corpus_ids.issuperset(distinct):
+            unknown = next(id for id in ids if id not in self._corpus_ids)
+            raise InvalidPrediction(
+                f"the ranking of example {example_id!r} holds {unknown!r}, which is not in the corpus",
+                hint="Answer with ids that resources.corpus gives; an index of other data has other ids.",
+            )
+
+    def columns(self, example_ids: Sequence[str], predictions: Mapping[str, Prediction]) -> dict[str, FloatArray]:
+        """Each metric's value for each example: name → [n], aligned with `example_ids`."""
+        run = {
+            id: self._cut(id, prediction.output)
+            for id in example_ids
+            if (prediction := predictions.get(id)) and isinstance(prediction.output, Ranking)
+        }
+        position = {id: i for i, id in enumerate(example_ids)}
+        columns = {name: np.zeros(len(example_ids)) for name in NAMES}
+        reciprocal_rank = columns["RR"] = np.zeros(len(example_ids))
+        for query, measure, value in self._evaluator.iter_calc(run):
+            if query in position:
+                columns[str(measure)][position[query]] = value
+        del columns["RR"]
+        columns["RR@10"][:] = np.where(reciprocal_rank >= 1 / _SHORT, reciprocal_rank, 0.0)
+        columns["Judged@10"][:] = [self._judged(id, run.get(id, {})) for id in example_ids]
+        return columns
+
+    def gold(self, example_id: str) -> dict[str, int]:
+        """The query's judgements: document id → grade."""
+        return dict(self._qrels.get(example_id, {}))
+
+    @cached_property
+    def _evaluator(self) -> Any:
+        import ir_measures
+        from ir_measures import AP, RR, R, nDCG
+
+        # A negative grade is not relevant, as 0 is. Given as it is, pytrec_eval 0.5.11 now and then writes past
+        # its memory and crashes: on queries whose grades are negative and 0 only.
+        grades = {
+            query: {document: max(0, grade) for document, grade in judged.items()}
+            for query, judged in self._qrels.items()
+        }
+        return ir_measures.pytrec_eval.evaluator([nDCG @ 10, R @ 100, R @ 1000, AP, RR], grades)
+
+    def _cut(self, example_id: str, ranking: Ranking) -> dict[str, float]:
+        run = dict(zip(ranking.ids, ranking.scores, strict=True))
+        if self._drop_self:
+            run.pop(example_id, None)
+        if len(run) <= self._depth:
+            return run
+        return {id: run[id] for id in first(run, self._depth)}
+
+    def _judged(self, example_id: str, run: Mapping[str, float]) -> float:
+        seen = first(run, _SHORT)
+        judged = self._qrels.get(example_id, {})
+        return sum(id in judged for id in seen) / len(seen) if seen else 0.0
+
+
+def first(run: Mapping[str, float], k: int) -> list[str]:
+    """The first k documents (fewer if there are fewer) in trec_eval's order, themselves in any order."""
+    ids = list(run)
+    if len(ids) <= k:
+        return ids
+    scores = _as_float32(list(run.values()))
+    threshold = np.partition(scores, len(ids) - k)[len(ids) - k]
+    above = [ids[i] for i in np.flatnonzero(scores > threshold)]
+    tied = sorted((ids[i] for i in np.flatnonzero(scores == threshold)), reverse=True)
+    return above + tied[: k - len(above)]
+
+
+def _as_float32(scores: list[float]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.asarray(scores, dtype=np.float64).astype(np.float32)
+
+
+def _check_scores(example_id: str, ranking: Ranking) -> None:
+    if len(ranking.ids) != len(ranking.scores):
+        raise InvalidPrediction(
+            f"the ranking of example {example_id!r} has {len(ranking.ids)} ids and {len(ranking.scores)} scores",
+            hint="Give one score for each id.",
+        )
+    broken = np.flatnonzero(~np.isfinite(_as_float32(ranking.scores)))
+    if broken.size:
+        at = broken[0]
+        raise InvalidPrediction(
+            f"the ranking of example {example_id!r} scores {ranking.ids[at]!r} with {ranking.scores[at]}",
+            hint="Scores must be finite and below 3.4e38 in size (trec_eval keeps them as float32); look for "
+            "a division by zero or an overflow in the model.",
+        )

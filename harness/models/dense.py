@@ -1,0 +1,221 @@
+"""Dense retrieval: a text encoder from the Hugging Face hub, a folder or a package, and exact search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from harness.config import ModelConfig
+from harness.contract import Corpus, Cost, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
+from harness.errors import RunFailed
+
+if TYPE_CHECKING:
+    from harness.retrieval.embedding_cache import Embedded, Shard
+
+Encode: TypeAlias = "Callable[[Sequence[str]], Embedded]"
+
+
+class EmbedAndSearch:
+    """Retrieval by inner product of embeddings: what every encoder kind shares.
+
+    A kind says what its vectors depend on (`identity`) and how to load its encoder (`load`), which happens
+    only when a text is not in the cache, and is then part of that text's cost.
+    """
+
+    offers: ClassVar[frozenset[str]] = frozenset({"ranking"})
+    runs_code: ClassVar[bool] = False
+    query_prefix = ""
+    document_prefix = ""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.batch_size = config.batch_size or 1024
+        self.reused: Cost | None = None
+        """First cost of the query embeddings that the last `predict` found in the cache."""
+        self._encode: Encode | None = None
+
+    def identity(self) -> dict[str, object]:
+        """Everything that can change a bit of a vector, apart from the text."""
+        raise NotImplementedError
+
+    def load(self) -> Encode:
+        """The encoder: texts in, [n, d] float32 out."""
+        raise NotImplementedError
+
+    def prepare(self, resources: Resources) -> Prepared:
+        """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
+        from harness.retrieval.embedding_cache import EmbeddingCache, total_cost
+        from harness.retrieval.exact_search import TieOrder
+
+        identity = self.identity()
+        self._cache = EmbeddingCache(resources.cache, identity)
+        self._depth = resources.request.depth
+        self._ids: list[str] = []
+        self._shards: list[Shard] = []
+        for documents in _blocks(resources.corpus):
+            texts = [self.document_prefix + document_text(document) for document in documents]
+            self._shards.append(self._embed(texts))
+            self._ids += [document.id for document in documents]
+            resources.progress(len(self._ids), len(resources.corpus), "documents")
+        self._order = TieOrder.of(self._ids)
+        return Prepared(
+            index_ram_bytes=0,
+            index_disk_bytes=sum(shard.disk_bytes for shard in self._shards),
+            reused=total_cost(self._shards),
+            facts={
+                "dimensions": self._shards[0].vectors().shape[1] if self._shards else 0,
+                "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),
+                "truncated_documents": sum(shard.work.truncated for shard in self._shards),
+                "index": "flat float32, memory-mapped from disk",
+                "encoder_identity": self._cache.folder.name,
+            },
+        )
+
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """Rank the documents for a batch of queries in one pass over the corpus."""
+        from harness.retrieval.embedding_cache import total_cost
+        from harness.retrieval.exact_search import search
+
+        queries = self._embed([self.query_prefix + _query_text(example) for example in examples])
+        self.reused = total_cost([queries])
+        chunks = (shard.vectors() for shard in self._shards)
+        hits = search(queries.vectors(), chunks, self._depth, self._order)
+        scan = Usage(stage="search", documents=len(self._ids))
+        return [
+            Prediction(
+                example.id,
+                Ranking([self._ids[place] for place in places], scores),
+                (_encoding(queries, row), scan),
+            )
+            for row, (example, places, scores) in enumerate(
+                zip(examples, hits.documents.tolist(), hits.scores.tolist(), strict=True)
+            )
+        ]
+
+    def _embed(self, texts: Sequence[str]) -> Shard:
+        return self._cache.shard(texts, self._load_and_encode)
+
+    def _load_and_encode(self, texts: Sequence[str]) -> Embedded:
+        if self._encode is None:
+            self._encode = self.load()
+        return self._encode(texts)
+
+
+def document_text(document: Document) -> str:
+    """Title, a space and text, as BEIR and MTEB give documents to encoders."""
+    return f"{document.title} {document.text}".strip()
+
+
+def _query_text(example: Example) -> str:
+    if not isinstance(example.input, str):
+        raise RunFailed(f"query {example.id} is not text; this model kind embeds text only")
+    return example.input
+
+
+def _blocks(corpus: Corpus) -> Iterator[list[Document]]:
+    from harness.retrieval.embedding_cache import SHARD_TEXTS
+
+    documents = iter(corpus)
+    while block := list(islice(documents, SHARD_TEXTS)):
+        yield block
+
+
+def _encoding(shard: Shard, row: int) -> Usage:
+    return Usage(
+        stage="encode",
+        prompt_tokens=shard.work.tokens[row],
+        batch_rows=shard.work.batch_rows[row],
+        batch_tokens=shard.work.batch_tokens[row],
+    )
+
+
+def _resolve(model: str, info: ValidationInfo) -> str:
+    """A path is relative to the submission file; so is a name that is a folder there."""
+    from harness.retrieval.encoder import PACKAGE
+
+    if model.startswith(PACKAGE):
+        return model
+    path = Path((info.context or {}).get("folder") or ".") / Path(model).expanduser()
+    is_path = model.startswith((".", "/", "~")) or path.is_dir()
+    return str(path.resolve()) if is_path else model
+
+
+class DenseConfig(ModelConfig):
+    """A text encoder and how it is used."""
+
+    model: Annotated[str, AfterValidator(_resolve)]
+    """A hub id (`org/name`), a folder (`./path`), or `package:NAME`: weights inside an installed package."""
+    revision: str | None = None
+    """Commit, tag or branch of a hub id; give a commit to make the row reproducible."""
+    pooling: Literal["mean", "cls", "last", "max"] = "mean"
+    """How token states become one vector."""
+    normalize: bool = False
+    """Scale vectors to length 1; cosine similarity always does."""
+    similarity: Literal["cosine", "dot"] = "cosine"
+    """What ranks the documents."""
+    query_prefix: str = ""
+    """Put before every query."""
+    document_prefix: str = ""
+    """Put before every document."""
+    max_length: int = Field(default=512, ge=4)
+    """Tokens that are read of a text, special ones included; the rest is cut and counted."""
+    encode_batch_size: int = Field(default=32, ge=1)
+    """Texts per forward pass."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision of the encoder; vectors are kept in float32."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the encoder runs; auto takes a GPU if there is one."""
+
+    def artifacts(self) -> dict[str, str]:
+        """sha256 of the weights, configuration and tokenizer; a hub id stands for itself."""
+        from harness.retrieval.encoder import PACKAGE, file_digests, locate
+
+        local = self.model.startswith(PACKAGE) or Path(self.model).is_absolute()
+        return file_digests(locate(self.model)) if local else {}
+
+
+class Dense(EmbedAndSearch):
+    """A text encoder with exact search over its embeddings."""
+
+    kind: ClassVar[str] = "dense"
+    version: ClassVar[str] = "1"
+    Config: ClassVar[type[ModelConfig]] = DenseConfig
+
+    def __init__(self, config: DenseConfig, seed: int) -> None:
+        super().__init__(config)
+        self._config = config
+        self.query_prefix = config.query_prefix
+        self.document_prefix = config.document_prefix
+
+    def identity(self) -> dict[str, object]:
+        from harness.retrieval.encoder import file_digests, locate
+
+        self._folder = locate(self._config.model, self._config.revision)
+        return {
+            "files": file_digests(self._folder),
+            "settings": asdict(self._settings()),
+            "versions": {name: metadata.version(name) for name in ("tokenizers", "torch", "transformers")},
+        }
+
+    def load(self) -> Encode:
+        from harness.retrieval.encoder import TextEncoder
+
+        return TextEncoder(self._folder, self._settings()).encode
+
+    def _settings(self) -> Any:
+        from harness.retrieval.encoder import EncoderSettings
+
+        config = self._config
+        return EncoderSettings(
+            pooling=config.pooling,
+            normalize=config.normalize or config.similarity == "cosine",
+            max_length=config.max_length,
+            batch_size=config.encode_batch_size,
+            dtype=config.dtype,
+            device=config.device,
+        )

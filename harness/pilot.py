@@ -1,0 +1,156 @@
+"""An estimate of a run's time and memory from two small pilots of it, without touching the results.
+
+Each pilot is the real worker on the first documents (or training examples) and a few examples. Two sizes give a
+line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or so: enough to
+decide between now and overnight.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from harness.contract import Corpus, Cost, Example, Inputs, LabelledSet, Places, Task, Workload
+from harness.errors import RunFailed
+from harness.executor import Limits, LocalExecutor, Worker
+from harness.loop import batch_size, setup_message
+from harness.records import write_labelled
+from harness.submission import Submission
+from harness.wire import Predict, Predicted, Prepare, PrepareDone
+
+_SIZES = (32, 128)
+_EXAMPLES = 8
+_PILOT_SECONDS = 120.0
+
+Reply = TypeVar("Reply", PrepareDone, Predicted)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take; None where no pilot was made."""
+
+    task: str
+    where: str
+    examples: int | None = None
+    cpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    peak_rss_bytes: int | None = None
+    note: str = ""
+    failed: bool = False
+
+    @classmethod
+    def without_pilot(cls, task: Task, places: Places, note: str, *, failed: bool = False) -> Estimate:
+        return cls(task.card.name, task.status(places).where, note=note, failed=failed)
+
+
+def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
+    """Raises `DataError` if the task cannot be loaded, `RunFailed` if the model fails in the pilot."""
+    workload = task.load(places)
+    full = _prepared_records(workload.inputs)
+    sizes = sorted({min(size, full) for size in _SIZES})
+    with tempfile.TemporaryDirectory(prefix="harness-pilot-") as folder:
+        trials = [_trial(submission, workload, size, Path(folder) / str(size)) for size in sizes]
+    small, large = trials[0], trials[-1]
+    span = max(1, sizes[-1] - sizes[0])
+    batches = -(-len(workload.examples) // batch_size(submission))
+
+    def extrapolated(first: float, last: float) -> float:
+        return max(last, last + (last - first) / span * (full - sizes[-1]))
+
+    per_example_cpu = large.predict.cpu_seconds / max(1, large.examples)
+    per_example_wall = large.predict.wall_seconds / max(1, large.examples)
+    # Ranking scans what was indexed, so its cost per example grows with the corpus.
+    growth = full / sizes[-1] if workload.inputs.corpus is not None and full else 1.0
+    scan_cpu = max(0.0, large.predict.cpu_seconds - small.predict.cpu_seconds) / max(1, large.examples) * (growth - 1)
+    note = f"from pilots of {' and '.join(map(str, sizes))} records and {large.examples} examples"
+    return Estimate(
+        task=task.card.name,
+        where=task.status(places).where,
+        examples=len(workload.examples),
+        cpu_seconds=extrapolated(small.prepare.cpu_seconds, large.prepare.cpu_seconds)
+        + len(workload.examples) * (per_example_cpu + scan_cpu),
+        wall_seconds=extrapolated(small.prepare.wall_seconds, large.prepare.wall_seconds)
+        + len(workload.examples) * (per_example_wall + scan_cpu),
+        peak_rss_bytes=int(extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)),
+        note=f"{note}; {batches} batches",
+    )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    prepare: Cost
+    predict: Cost
+    examples: int
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        return max(self.prepare.peak_rss_bytes, self.predict.peak_rss_bytes)
+
+
+def _trial(submission: Submission, workload: Workload, size: int, folder: Path) -> _Trial:
+    folder.mkdir()
+    examples = _few(workload.examples)
+    # A cache of its own: a pilot neither profits from earlier work nor leaves any behind.
+    places = Places(data=folder, cache=folder / "cache")
+    reduced = Workload(
+        inputs=_reduced(workload.inputs, size, folder),
+        examples=examples,
+        scorer=workload.scorer,
+        digest=workload.digest,
+    )
+    worker = LocalExecutor().start(Limits(seconds=_PILOT_SECONDS))
+    try:
+        worker.send(setup_message(submission, reduced, examples, places, folder, seed=0))
+        worker.send(Prepare())
+        prepared = _until(worker, PrepareDone)
+        worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in examples]))
+        predicted = _until(worker, Predicted)
+    finally:
+        worker.stop()
+    return _Trial(prepared.cost, predicted.cost, len(examples))
+
+
+def _until(worker: Worker, wanted: type[Reply]) -> Reply:
+    while True:
+        message = worker.receive(_PILOT_SECONDS)
+        if isinstance(message, wanted):
+            return message
+        if message is None:
+            raise RunFailed(f"the pilot took over {_PILOT_SECONDS:g} s")
+
+
+def _prepared_records(inputs: Inputs) -> int:
+    """Records that `prepare` goes through: documents, else training examples."""
+    source = inputs.corpus or inputs.train
+    return len(source) if source else 0
+
+
+def _few(examples: Sequence[Example]) -> list[Example]:
+    step = max(1, len(examples) // _EXAMPLES)
+    return list(examples[::step][:_EXAMPLES])
+
+
+def _reduced(inputs: Inputs, size: int, folder: Path) -> Inputs:
+    return msgspec.structs.replace(
+        inputs,
+        corpus=inputs.corpus and _first_documents(inputs.corpus, size, folder / "corpus.jsonl"),
+        train=inputs.train and _first_labelled(inputs.train, size, folder / "train"),
+        validation=inputs.validation and _first_labelled(inputs.validation, size, folder / "validation"),
+    )
+
+
+def _first_documents(corpus: Corpus, size: int, path: Path) -> Corpus:
+    step = max(1, len(corpus) // size)
+    documents = list(itertools.islice(itertools.islice(corpus, 0, None, step), size))
+    path.write_bytes(b"".join(msgspec.json.encode(document) + b"\n" for document in documents))
+    return Corpus(path=str(path), count=len(documents), digest=f"pilot-{size}-{corpus.digest}")
+
+
+def _first_labelled(labelled: LabelledSet, size: int, path: Path) -> LabelledSet:
+    return write_labelled(path, itertools.islice(labelled, size))

@@ -1,0 +1,18 @@
+"""Text from strangers (names, ids, answers, logs) made safe to show: no control character acts on the screen."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_CONTROLS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # also format characters such as right-to-left overrides
+
+
+def plain(text: object, *, lines: bool = False) -> str:
+    """The text with control and format characters written out as escapes; `lines` keeps line breaks and tabs."""
+    kept = "\n\t" if lines else ""
+    return "".join(c if c in kept or unicodedata.category(c) not in _CONTROLS else _escape(c) for c in str(text))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

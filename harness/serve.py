@@ -1,0 +1,61 @@
+"""Start the leaderboard: Streamlit on loopback, without telemetry."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import InputError
+from harness.store import open_database
+
+
+def serve(db: str, host: str, port: int) -> int:
+    """Serve until stopped; returns the server's exit status. Raises `InputError` if it cannot start."""
+    open_database(db, create=True).close()
+    if not _is_free(host, port):
+        raise InputError(f"port {port} of {host} is in use", hint=f"Try `harness serve --port {port + 1}`.")
+    spec = find_spec("leaderboard")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError("the leaderboard package is not installed", hint="pip install equal-footing")
+    app = Path(spec.submodule_search_locations[0]) / "app.py"
+    shown = f"[{host}]" if ":" in host else host
+    print(
+        f"Leaderboard of {db} on http://{'localhost' if host == '127.0.0.1' else shown}:{port} (Ctrl-C stops it)",
+        flush=True,
+    )
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    options = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    where = db if "://" in db else str(Path(db).expanduser().resolve())
+    try:
+        return subprocess.run([*command, *arguments], env=os.environ | {"HARNESS_DB": where}, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _shown(host: str) -> str:
+    if host == "127.0.0.1":
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_free(host: str, port: int) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

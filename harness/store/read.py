@@ -1,0 +1,275 @@
+"""Reading results: rows for the command line and the board, and everything about one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, func, select
+
+from harness.contract import Prediction
+from harness.errors import UnknownName
+from harness.store.database import Database
+from harness.store.payload import unpack, unpack_floats, unpack_predictions
+from harness.store.schema import (
+    AttemptRow,
+    BlockRow,
+    CostRow,
+    DocumentTitleRow,
+    ExampleBlockRow,
+    RunRow,
+    ScoreColumnRow,
+    ScoreRow,
+    SubmissionRow,
+    TaskRow,
+)
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One worker process of a run."""
+
+    number: int
+    state: str
+    reason: str
+    started: datetime
+    ended: datetime | None
+    prepare_cpu_seconds: float | None
+    predict_cpu_seconds: float
+    log: str
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """Everything about a run but its examples."""
+
+    summary: dict[str, Any]
+    """As in `runs`."""
+    scores: Sequence[dict[str, Any]]
+    config: dict[str, Any]
+    description: str
+    environment: dict[str, Any]
+    prepared: dict[str, Any]
+    facts: dict[str, Any]
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """One example of a run: what was asked, the gold answer and what the model said."""
+
+    id: str
+    text: str
+    gold: Any
+    prediction: Prediction | None
+    titles: dict[str, str]
+
+
+def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
+    """One flat row for each run: submission, task, state, primary score with interval, costs. Newest first."""
+    prepare, predict = _cost("prepare"), _cost("predict")
+    query = (
+        select(
+            SubmissionRow.name.label("submission"),
+            SubmissionRow.digest.label("submission_digest"),
+            SubmissionRow.kind,
+            SubmissionRow.runs_code,
+            TaskRow.name.label("task"),
+            TaskRow.family,
+            TaskRow.protocol,
+            TaskRow.digest.label("task_digest"),
+            TaskRow.generated,
+            TaskRow.primary_metric.label("metric"),
+            RunRow.key.label("run"),
+            RunRow.state,
+            RunRow.reason,
+            RunRow.next_step,
+            ScoreRow.value,
+            ScoreRow.ci_low,
+            ScoreRow.ci_high,
+            RunRow.examples.label("n"),
+            TaskRow.examples.label("task_examples"),
+            RunRow.coverage,
+            RunRow.seed,
+            RunRow.example_limit,
+            prepare.c.cpu_seconds.label("prepare_cpu_seconds"),
+            prepare.c.wall_seconds.label("prepare_wall_seconds"),
+            prepare.c.cached.label("prepare_cached"),
+            predict.c.cpu_seconds.label("predict_cpu_seconds"),
+            predict.c.wall_seconds.label("predict_wall_seconds"),
+            RunRow.peak_rss_bytes,
+            RunRow.index_ram_bytes,
+            RunRow.index_disk_bytes,
+            (RunRow.index_ram_bytes + RunRow.index_disk_bytes).label("index_bytes"),
+            RunRow.code_version,
+            RunRow.created,
+            RunRow.finished,
+        )
+        .join(RunRow.submission)
+        .join(RunRow.task)
+        .outerjoin(ScoreRow, (ScoreRow.run_id == RunRow.id) & (ScoreRow.metric == TaskRow.primary_metric))
+        .outerjoin(prepare, prepare.c.run_id == RunRow.id)
+        .outerjoin(predict, predict.c.run_id == RunRow.id)
+        .order_by(RunRow.created.desc(), RunRow.id.desc())
+    )
+    if task is not None:
+        query = query.where(TaskRow.name == task)
+    with database.reading() as session:
+        return [dict(row) for row in session.execute(query).mappings()]
+
+
+def results(database: Database, task: str | None = None) -> list[dict[str, Any]]:
+    """A row for each metric of each run; a run that is not done has one row, with its state and no value."""
+    scores = _scores(database)
+    rows = []
+    for run in runs(database, task):
+        found = scores.get(run["run"], [])
+        rows += [run | score for score in found] or [run]
+    return rows
+
+
+def results_of(database: Database, key: str) -> list[dict[str, Any]]:
+    """The rows of `results` of one run, scores only; empty if it is not done."""
+    summary = next((row for row in runs(database) if row["run"] == key), None)
+    return [summary | score for score in _scores(database).get(key, [])] if summary else []
+
+
+def tasks(database: Database) -> list[dict[str, Any]]:
+    """The tasks that have runs, with how many are done; the most used first."""
+    done = func.sum(case((RunRow.state == "done", 1), else_=0)).label("done")
+    query = (
+        select(TaskRow.name, TaskRow.family, TaskRow.primary_metric, TaskRow.generated, done)
+        .join(RunRow, RunRow.task_id == TaskRow.id)
+        .group_by(TaskRow.name, TaskRow.family, TaskRow.primary_metric, TaskRow.generated)
+        .order_by(done.desc(), TaskRow.name)
+    )
+    with database.reading() as session:
+        return [dict(row) for row in session.execute(query).mappings()]
+
+
+def run(database: Database, key: str) -> RunDetail:
+    """Raises `UnknownName` if there is no such run."""
+    summary = next((row for row in runs(database) if row["run"] == key), None)
+    if summary is None:
+        raise UnknownName("run", key, [row["run"] for row in runs(database)])
+    with database.reading() as session:
+        row = session.scalars(select(RunRow).where(RunRow.key == key)).one()
+        attempts = session.scalars(select(AttemptRow).where(AttemptRow.run_id == row.id).order_by(AttemptRow.number))
+        seconds = _predict_seconds(session, row.id)
+        return RunDetail(
+            summary=summary,
+            scores=_scores(database).get(key, []),
+            config=row.submission.config,
+            description=row.submission.description,
+            environment=row.environment,
+            prepared=row.prepared,
+            facts=row.task.facts,
+            attempts=[
+                Attempt(
+                    number=attempt.number,
+                    state=attempt.state,
+                    reason=attempt.reason,
+                    started=attempt.started,
+                    ended=attempt.ended,
+                    prepare_cpu_seconds=attempt.prepare_cpu_seconds,
+                    predict_cpu_seconds=seconds.get(attempt.id, 0.0),
+                    log=attempt.log,
+                )
+                for attempt in attempts
+            ],
+        )
+
+
+def example_scores(database: Database, key: str) -> tuple[list[str], dict[str, FloatArray]]:
+    """The ids of a run's examples, and each statistic as an array aligned with them. Empty if the run is not done."""
+    with database.reading() as session:
+        run_id = _run_id(session, key)
+        columns = session.execute(
+            select(ScoreColumnRow.name, ScoreColumnRow.payload)
+            .where(ScoreColumnRow.run_id == run_id)
+            .order_by(ScoreColumnRow.name)
+        )
+        unpacked = {name: unpack_floats(payload) for name, payload in columns}
+        task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
+        ids = [example[0] for example in _previews(session, task_id)]
+    return (ids[:count], unpacked) if unpacked else ([], {})
+
+
+def example(database: Database, key: str, example_id: str) -> ExampleView:
+    """One example of a run. Raises `UnknownName` if the task has no such example."""
+    with database.reading() as session:
+        run_id = _run_id(session, key)
+        task_id = session.scalar(select(RunRow.task_id).where(RunRow.id == run_id))
+        previews = _previews(session, task_id)
+        index = next((i for i, preview in enumerate(previews) if preview[0] == example_id), None)
+        if index is None:
+            raise UnknownName("example", example_id, [preview[0] for preview in previews])
+        prediction = _prediction(session, run_id, index, example_id)
+        titles = session.execute(
+            select(DocumentTitleRow.document, DocumentTitleRow.title).where(DocumentTitleRow.task_id == task_id)
+        )
+        _, text, gold = previews[index]
+        return ExampleView(example_id, text, gold, prediction, {row.document: row.title for row in titles})
+
+
+def _cost(phase: str) -> Any:
+    chosen = CostRow.phase == phase, CostRow.basis == "observed"
+    return select(CostRow).where(*chosen).subquery(f"{phase}_cost")
+
+
+def _scores(database: Database) -> dict[str, list[dict[str, Any]]]:
+    query = (
+        select(
+            RunRow.key,
+            ScoreRow.metric,
+            ScoreRow.value,
+            ScoreRow.ci_low,
+            ScoreRow.ci_high,
+            ScoreRow.n,
+            ScoreRow.higher_is_better,
+        )
+        .join(RunRow, RunRow.id == ScoreRow.run_id)
+        .order_by(ScoreRow.run_id, ScoreRow.position)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    with database.reading() as session:
+        for row in session.execute(query).mappings():
+            score = dict(row)
+            found.setdefault(score.pop("key"), []).append(score)
+    return found
+
+
+def _run_id(session: Any, key: str) -> int:
+    found = session.scalar(select(RunRow.id).where(RunRow.key == key))
+    if found is None:
+        raise UnknownName("run", key, session.scalars(select(RunRow.key)))
+    return int(found)
+
+
+def _previews(session: Any, task_id: int | None) -> list[Any]:
+    query = select(ExampleBlockRow.payload).where(ExampleBlockRow.task_id == task_id).order_by(ExampleBlockRow.first)
+    return [preview for payload in session.scalars(query) for preview in unpack(payload)]
+
+
+def _prediction(session: Any, run_id: int, index: int, example_id: str) -> Prediction | None:
+    query = select(BlockRow.payload, BlockRow.sha256).where(
+        BlockRow.run_id == run_id, BlockRow.first <= index, BlockRow.first + BlockRow.count > index
+    )
+    row = session.execute(query).first()
+    if row is None:
+        return None
+    return next((p for p in unpack_predictions(row.payload, row.sha256) if p.id == example_id), None)
+
+
+def _predict_seconds(session: Any, run_id: int) -> dict[int, float]:
+    query = (
+        select(BlockRow.attempt_id, func.sum(BlockRow.cpu_seconds))
+        .where(BlockRow.run_id == run_id)
+        .group_by(BlockRow.attempt_id)
+    )
+    return {attempt: float(total) for attempt, total in session.execute(query)}

@@ -1,0 +1,230 @@
+"""The record of a run that is under way: every batch as it comes, then its end. Only the loop writes."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from harness.contract import Cost, Prediction, Prepared
+from harness.errors import RunFailed
+from harness.store.database import Database
+from harness.store.payload import pack, pack_floats, sha256, unpack_predictions
+from harness.store.schema import (
+    AttemptRow,
+    BlockRow,
+    CostRow,
+    DocumentTitleRow,
+    RunRow,
+    ScoreColumnRow,
+    ScoreRow,
+    now,
+)
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
+
+
+class RunIsBusy(RunFailed):
+    """Another live process owns the run."""
+
+
+@dataclass(frozen=True)
+class StoredScore:
+    """A metric's value and interval over n examples."""
+
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    higher_is_better: bool
+
+
+class Recorder:
+    """The open record of one run that this process owns."""
+
+    def __init__(self, database: Database, run_id: int, key: str, owner: str) -> None:
+        self._database, self._run_id, self._owner = database, run_id, owner
+        self.key = key
+        self._attempt_id: int | None = None
+
+    # --- progress -------------------------------------------------------------------------------------------------
+
+    def stored(self) -> int:
+        """Examples whose predictions are stored; batches are stored in order, so it is where to resume."""
+        with self._database.reading() as session:
+            count = session.scalar(select(func.sum(BlockRow.count)).where(BlockRow.run_id == self._run_id))
+        return int(count or 0)
+
+    def start_attempt(self) -> None:
+        """Note that a worker starts."""
+        with self._owned() as session:
+            last = select(func.max(AttemptRow.number)).where(AttemptRow.run_id == self._run_id)
+            number = (session.scalar(last) or 0) + 1
+            attempt = AttemptRow(run_id=self._run_id, number=number, owner=self._owner)
+            session.add(attempt)
+            session.flush()
+            self._attempt_id = attempt.id
+
+    def prepared(self, prepared: Prepared, cost: Cost) -> None:
+        """Keep what `prepare` took and left."""
+        with self._owned() as session:
+            session.execute(
+                update(AttemptRow)
+                .where(AttemptRow.id == self._attempt_id)
+                .values(
+                    prepare_cpu_seconds=cost.cpu_seconds,
+                    prepare_wall_seconds=cost.wall_seconds,
+                    prepare_peak_rss_bytes=cost.peak_rss_bytes,
+                    prepared=msgspec.msgpack.encode(prepared),
+                )
+            )
+
+    def add_block(self, first: int, predictions: Sequence[Prediction], cost: Cost) -> None:
+        """Store a batch; when this returns, no crash can lose it."""
+        payload = pack(list(predictions))
+        with self._owned() as session:
+            session.add(
+                BlockRow(
+                    run_id=self._run_id,
+                    first=first,
+                    count=len(predictions),
+                    payload=payload,
+                    sha256=sha256(payload),
+                    cpu_seconds=cost.cpu_seconds,
+                    wall_seconds=cost.wall_seconds,
+                    peak_rss_bytes=cost.peak_rss_bytes,
+                    attempt_id=self._attempt_id,
+                )
+            )
+
+    def beat(self) -> None:
+        """Renew the lease. Raises `RunIsBusy` if another process took the run over."""
+        with self._owned():
+            pass
+
+    def predictions(self) -> dict[str, Prediction]:
+        """All stored predictions by example id. Raises `StoreError` if a batch is damaged."""
+        query = (
+            select(BlockRow.payload, BlockRow.sha256).where(BlockRow.run_id == self._run_id).order_by(BlockRow.first)
+        )
+        with self._database.reading() as session:
+            blocks = session.execute(query).all()
+        return {p.id: p for payload, digest in blocks for p in unpack_predictions(payload, digest)}
+
+    # --- ends -----------------------------------------------------------------------------------------------------
+
+    def end_attempt(self, state: str, log: str, reason: str = "") -> None:
+        """Close the worker's record with its log."""
+        if self._attempt_id is None:
+            return
+        with self._owned() as session:
+            session.execute(
+                update(AttemptRow)
+                .where(AttemptRow.id == self._attempt_id)
+                .values(state=state, reason=reason, ended=now(), log=log.replace("\x00", ""))
+            )
+        self._attempt_id = None
+
+    def stop(self, state: str, reason: str, next_step: str) -> None:
+        """Leave the run unfinished (failed or interrupted); the same command resumes it."""
+        with self._owned() as session:
+            session.execute(
+                update(RunRow)
+                .where(RunRow.id == self._run_id)
+                .values(state=state, reason=reason, next_step=next_step, owner="")
+            )
+
+    def finish(
+        self,
+        scores: Sequence[StoredScore],
+        columns: Mapping[str, FloatArray],
+        coverage: float,
+        titles: Mapping[str, str],
+    ) -> None:
+        """Store the scores and what the run took, and call it done, all at once."""
+        with self._owned() as session:
+            run = session.get_one(RunRow, self._run_id)
+            for position, score in enumerate(scores):
+                session.add(ScoreRow(run_id=run.id, position=position, **vars(score)))
+            for name, values in columns.items():
+                session.add(ScoreColumnRow(run_id=run.id, name=name, payload=pack_floats(values)))
+            _add_titles(session, run.task_id, titles)
+            _add_costs(session, run)
+            run.coverage, run.state, run.finished = coverage, "done", now()
+            run.reason = run.next_step = run.owner = ""
+
+    @contextmanager
+    def _owned(self) -> Iterator[Session]:
+        """A writing transaction that renews our lease. Raises `RunIsBusy` if the run is no longer ours."""
+        renew = (
+            update(RunRow)
+            .where(RunRow.id == self._run_id, RunRow.owner == self._owner)
+            .values(heartbeat=now(), state="running")
+            .returning(RunRow.id)
+        )
+        with self._database.writing() as session:
+            if session.scalar(renew) is None:
+                raise RunIsBusy("another process took this run over", hint="`harness results` shows how it ends.")
+            yield session
+
+
+def _add_titles(session: Session, task_id: int, titles: Mapping[str, str]) -> None:
+    known = set(session.scalars(select(DocumentTitleRow.document).where(DocumentTitleRow.task_id == task_id)))
+    session.add_all(
+        DocumentTitleRow(task_id=task_id, document=document, title=title)
+        for document, title in titles.items()
+        if document not in known
+    )
+
+
+def _add_costs(session: Session, run: RunRow) -> None:
+    """Charge the run for the work behind its stored predictions; attempts that were killed stay apart."""
+    hardware = platform.processor() or platform.machine()
+    last_prepared = session.scalars(
+        select(AttemptRow)
+        .where(AttemptRow.run_id == run.id, AttemptRow.prepared.is_not(None))
+        .order_by(AttemptRow.number.desc())
+    ).first()
+    peaks = [0]
+    if last_prepared is not None and last_prepared.prepared is not None:
+        prepared = msgspec.msgpack.decode(last_prepared.prepared, type=Prepared)
+        reused = prepared.reused or Cost()
+        peaks += [last_prepared.prepare_peak_rss_bytes or 0, reused.peak_rss_bytes]
+        run.prepared = dict(prepared.facts)
+        run.index_ram_bytes, run.index_disk_bytes = prepared.index_ram_bytes, prepared.index_disk_bytes
+        session.add(
+            CostRow(
+                run_id=run.id,
+                phase="prepare",
+                basis="observed",
+                hardware=hardware,
+                cpu_seconds=(last_prepared.prepare_cpu_seconds or 0.0) + reused.cpu_seconds,
+                wall_seconds=(last_prepared.prepare_wall_seconds or 0.0) + reused.wall_seconds,
+                cached=prepared.reused is not None,
+            )
+        )
+    columns = (
+        func.sum(BlockRow.cpu_seconds),
+        func.sum(BlockRow.wall_seconds),
+        func.max(BlockRow.peak_rss_bytes),
+    )
+    cpu, wall, peak = session.execute(select(*columns).where(BlockRow.run_id == run.id)).one()
+    session.add(
+        CostRow(
+            run_id=run.id,
+            phase="predict",
+            basis="observed",
+            hardware=hardware,
+            cpu_seconds=cpu or 0.0,
+            wall_seconds=wall or 0.0,
+        )
+    )
+    run.peak_rss_bytes = max(*peaks, peak or 0)

@@ -1,0 +1,146 @@
+"""What the command line shows: progress on standard error, tables and JSON on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.loop import Outcome
+from harness.plain import plain
+
+_STATE_COLOURS = {"done": "green", "unchanged": "green", "running": "cyan", "queued": "cyan"}
+
+
+def print_json(value: Any) -> None:
+    """Plain JSON on standard output, for machines."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """A table of plain text: nothing in a cell is markup. Columns of numbers are aligned right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _cell(value: Any) -> Text:
+    if value is None:
+        return Text("–", style="dim")
+    text = f"{value:.4f}" if isinstance(value, float) else plain(value)
+    return Text(text, style=_STATE_COLOURS.get(text, "red" if text in ("failed", "expired") else ""))
+
+
+def bytes_text(count: int | None) -> str | None:
+    """A number of bytes for people, in binary units."""
+    if count is None:
+        return None
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.2f} GiB"
+
+
+def seconds_text(seconds: float | None) -> str | None:
+    """A duration for people."""
+    if seconds is None:
+        return None
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+class RunProgress:
+    """The progress of one run: a bar with rate and time left on a terminal, a line at a time elsewhere."""
+
+    def __init__(self, submission: str, task: str) -> None:
+        self._console = Console(stderr=True)
+        self._title = f"{plain(submission)} on {plain(task)}"
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._ids: dict[str, Any] = {}
+
+    def __enter__(self) -> RunProgress:
+        if self._console.is_terminal:
+            self._bar.start()
+        else:
+            print(f"{self._title}: started", file=sys.stderr, flush=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def progress(self, phase: str, done: int, total: int, unit: str) -> None:
+        """See `harness.loop.Reporter`."""
+        if not self._console.is_terminal:
+            if done == 0 or done >= total:
+                print(f"{self._title}: {phase} {done} of {total} {plain(unit)}", file=sys.stderr, flush=True)
+            return
+        if phase not in self._ids:
+            self._ids[phase] = self._bar.add_task(
+                f"{self._title}: {phase} ({plain(unit)})", total=total, completed=done
+            )
+        self._bar.update(self._ids[phase], completed=done, total=total)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.1f}/s" if task.speed else "", style="dim")
+
+
+def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
+    """How a run ended: its scores, or why there are none and what to do next."""
+    out = Console(stderr=outcome.state not in ("done", "unchanged"))
+    title = f"{plain(outcome.submission)} on {plain(outcome.task)}"
+    if outcome.state in ("failed", "interrupted"):
+        out.print(
+            Text.assemble((f"{outcome.state}: ", "bold red"), f"{title}: {plain(outcome.reason, lines=True)}"),
+            soft_wrap=True,
+        )
+        if outcome.log.strip():
+            out.print(Text("".join(f"  | {plain(line)}\n" for line in outcome.log.strip().splitlines()[-12:]), end=""))
+        if outcome.next_step:
+            out.print(Text(f"  {plain(outcome.next_step)}"))
+        return
+    note = "" if outcome.state == "done" else " (done before; --rerun makes a new run)"
+    out.print(Text.assemble((title, "bold"), note))
+    for row in rows:
+        interval = f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
+        out.print(Text(f"  {plain(row['metric']):<12} {row['value']:.4f}  {interval}"))
+    if rows:
+        out.print(Text(f"  {_cost_line(rows[0])}", style="dim"), soft_wrap=True)
+
+
+def _cost_line(row: Mapping[str, Any]) -> str:
+    cached = " (from cache, at first cost)" if row["prepare_cached"] else ""
+    parts = [
+        f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached}",
+        f"predict {seconds_text(row['predict_cpu_seconds'])} CPU",
+        f"peak memory {bytes_text(row['peak_rss_bytes'])}",
+        f"index {bytes_text(row['index_bytes'])}",
+        f"coverage {row['coverage']:.1%}" if row["coverage"] is not None else "",
+        f"run {row['run']}",
+    ]
+    return ", ".join(part for part in parts if part)

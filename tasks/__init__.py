@@ -1,0 +1,1 @@
+"""Task families: each folder here is a benchmark family behind `harness.contract`."""

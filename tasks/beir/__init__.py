@@ -1,0 +1,28 @@
+"""The BEIR family: zero-shot retrieval, scored as Thakur et al. (2021) do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.contract import Task
+from tasks.beir.catalogue import COLLECTIONS, CollectionTask
+from tasks.beir.folder import FolderTask
+from tasks.beir.python_docs import PythonDocs
+
+
+class BeirFamily:
+    """Every BEIR collection, the embedded one, and any folder in BEIR layout."""
+
+    name = "beir"
+
+    def tasks(self) -> Sequence[Task]:
+        """The catalogue, without touching a file."""
+        return [PythonDocs(), *(CollectionTask(collection) for collection in COLLECTIONS)]
+
+    def open(self, path: Path) -> Task:
+        """A folder in BEIR layout. Raises `harness.errors.DataError` if it is not one."""
+        return FolderTask.open(path)
+
+
+FAMILY = BeirFamily()

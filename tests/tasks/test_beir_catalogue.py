@@ -1,0 +1,146 @@
+"""The catalogue knows every BEIR collection, and tells a whole one from half of one."""
+
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from harness.contract import Places, Task
+from harness.errors import DataError
+from tasks.beir import FAMILY
+from tasks.beir.catalogue import COLLECTIONS
+
+
+def task(name: str) -> Task:
+    return next(task for task in FAMILY.tasks() if task.card.name == name)
+
+
+@pytest.fixture
+def copied(data_root: Path, tmp_path: Path) -> Places:
+    """A data root with a writable copy of Cranfield."""
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        target = tmp_path / "beir" / "cranfield" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(data_root / "beir" / "cranfield" / name, target)
+    return Places(data=tmp_path, cache=tmp_path / "cache")
+
+
+def test_every_collection_of_the_paper_is_there() -> None:
+    names = {task.card.name.split("/")[1] for task in FAMILY.tasks()}
+    paper = {"trec-covid", "bioasq", "nfcorpus", "nq", "hotpotqa", "fiqa", "signal1m", "trec-news", "robust04"}
+    paper |= {"arguana", "webis-touche2020", "cqadupstack", "quora", "dbpedia-entity", "scidocs", "fever"}
+    paper |= {"climate-fever", "scifact"}
+    assert len(paper) == 18
+    assert names == paper | {"msmarco", "cacm", "cranfield", "python-docs"}
+    cards = [task.card.name for task in FAMILY.tasks()]
+    assert len(set(cards)) == len(cards) == 33
+
+
+def test_counts_and_checksums_are_those_of_ir_datasets() -> None:
+    import ir_datasets
+
+    package = Path(ir_datasets.__file__).parent / "etc"
+    metadata = json.loads((package / "metadata.json").read_text())
+    downloads = json.loads((package / "downloads.json").read_text())["beir"]
+    public = [collection for collection in COLLECTIONS if collection.archive]
+    assert len(public) == 26
+    for it in public:
+        assert it.archive is not None
+        assert it.archive.md5 == downloads[it.archive.ir_datasets_key]["expected_md5"], it.name
+        key = f"beir/{it.name}"
+        key += "/v2" if it.name == "webis-touche2020" else ""
+        split = metadata.get(f"{key}/{it.split}") or metadata[key]
+        documents = metadata[split["docs"].get("_ref", key)]["docs"]["count"]
+        counts = (documents, split["queries"]["count"], split["qrels"]["count"])
+        assert (it.documents, it.queries, it.judgements) == counts, it.name
+    assert sum(it.queries for it in public if "cqadupstack" in it.name) == 13_145
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "documents", "queries", "judgements", "dangling"),
+    [("scifact", 5183, 300, 339, 0), ("cacm", 3204, 52, 796, 55), ("cranfield", 1400, 225, 1837, 0)],
+)
+def test_real_collections_load_with_exact_counts(
+    data_root: Path, tmp_path: Path, name: str, documents: int, queries: int, judgements: int, dangling: int
+) -> None:
+    places = Places(data=data_root, cache=tmp_path)
+    assert task(f"beir/{name}").status(places).state == "here"
+    workload = task(f"beir/{name}").load(places)
+    facts = workload.facts
+    assert (facts["documents"], facts["queries"], facts["judgements"]) == (documents, queries, judgements)
+    assert facts["dangling_judgements"] == dangling
+    assert len(workload.examples) == queries
+
+
+@pytest.mark.data
+def test_scifact_records_are_the_published_ones(data_root: Path, tmp_path: Path) -> None:
+    workload = task("beir/scifact").load(Places(data=data_root, cache=tmp_path))
+    corpus = workload.inputs.corpus
+    assert corpus is not None
+    documents = list(corpus)
+    assert len(corpus) == len(documents) == 5183
+    # Ids and lengths of the first, tenth and last document, as the integration tests of ir_datasets have them.
+    pinned = [(documents[i].id, len(documents[i].text)) for i in (0, 9, -1)]
+    assert pinned == [("4983", 1809), ("70490", 486), ("198309074", 1681)]
+    assert documents[0].title.startswith("Microstructural development of human newborn cerebral white matter")
+    assert documents[0].text.startswith("Alterations of the architecture of cerebral white matter")
+    asked = [workload.examples[i] for i in (0, 9, -1)]
+    assert [example.id for example in asked] == ["1", "51", "1395"]
+    assert asked[0].input == "0-dimensional biomaterials show inductive properties."
+    assert workload.scorer.gold("1") == {"31715818": 1}
+
+
+@pytest.mark.data
+def test_a_truncated_corpus_says_what_was_expected(copied: Places) -> None:
+    path = copied.data / "beir" / "cranfield" / "corpus.jsonl"
+    with path.open() as lines:
+        path.write_text("".join(list(islice(lines, 700))))
+    with pytest.raises(DataError, match="expected 1,400 documents, found 700") as caught:
+        task("beir/cranfield").load(copied)
+    assert "half-downloaded" in caught.value.hint
+
+
+@pytest.mark.data
+def test_a_corpus_cut_within_a_line_names_the_line(copied: Places) -> None:
+    path = copied.data / "beir" / "cranfield" / "corpus.jsonl"
+    path.write_bytes(path.read_bytes()[:500_000])
+    with pytest.raises(DataError, match=r"corpus\.jsonl, line \d+: .*truncated"):
+        task("beir/cranfield").load(copied)
+
+
+@pytest.mark.data
+def test_lost_judgements_are_noticed(copied: Places) -> None:
+    path = copied.data / "beir" / "cranfield" / "qrels" / "test.tsv"
+    path.write_text(path.read_text().rstrip("\n").rpartition("\n")[0])
+    with pytest.raises(DataError, match="expected 1,837 judgements, found 1,836"):
+        task("beir/cranfield").load(copied)
+
+
+@pytest.mark.data
+def test_an_incomplete_folder_is_not_downloaded_over(copied: Places) -> None:
+    (copied.data / "beir" / "cranfield" / "queries.jsonl").unlink()
+    status = task("beir/cranfield").status(copied)
+    assert (status.state, status.ready) == ("manual", False)
+    assert "queries.jsonl" in status.hint
+    with pytest.raises(DataError, match=r"not a complete BEIR folder: no queries\.jsonl"):
+        task("beir/cranfield").load(copied)
+
+
+@pytest.mark.parametrize("name", ["bioasq", "signal1m", "trec-news", "robust04", "cacm", "cranfield"])
+def test_what_cannot_be_downloaded_says_where_to_put_it(tmp_path: Path, name: str) -> None:
+    places = Places(data=tmp_path, cache=tmp_path / "cache")
+    assert task(f"beir/{name}").status(places).state == "manual"
+    with pytest.raises(DataError, match="is not here") as caught:
+        task(f"beir/{name}").load(places)
+    assert str(tmp_path / "beir" / name) in caught.value.hint
+    assert "beir/python-docs" in caught.value.hint
+
+
+def test_a_public_collection_is_downloadable(tmp_path: Path) -> None:
+    places = Places(data=tmp_path, cache=tmp_path / "cache")
+    for name in ("scifact", "cqadupstack/tex", "msmarco"):
+        assert task(f"beir/{name}").status(places).state == "downloadable"
+    assert "6,980 queries (dev)" in task("beir/msmarco").card.description

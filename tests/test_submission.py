@@ -1,0 +1,385 @@
+"""A submission file: what it may say, what is said of a wrong one, and what its digest depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import SubmissionError
+from harness.submission import Submission, load, to_json_schema
+
+_KINDS = '''
+import hashlib
+from typing import ClassVar, Literal
+from pydantic import BaseModel, ConfigDict
+from harness.config import LocalPath, ModelConfig
+from harness.errors import SubmissionError
+
+class Stage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    depth: int = 100
+
+class Settings(ModelConfig):
+    k1: float = 0.9
+    """Saturation."""
+    steps: int = 3
+    stemmer: Literal["porter", "none"] = "porter"
+    lower: bool = True
+    prefix: str = ""
+    stages: list[Stage] = []
+    options: dict[str, int] = {}
+    weights: LocalPath | None = None
+    """Weights beside the file."""
+
+    def artifacts(self):
+        if self.weights is None:
+            return {}
+        try:
+            return {"weights": hashlib.sha256(self.weights.read_bytes()).hexdigest()}
+        except OSError as error:
+            raise SubmissionError(f"cannot read {self.weights}", hint="Check `weights`.") from error
+
+class Toy:
+    """A toy kind.
+
+    Only for tests.
+    """
+    kind, version, runs_code, Config = "toy", "1", False, Settings
+
+    def __init__(self, config, seed):
+        self.config, self.seed, self.batch_size = config, seed, config.batch_size or 7
+
+class Strict(Toy):
+    """A kind with a setting that must be given."""
+    kind, runs_code = "toy-code", True
+
+    class Config(ModelConfig):
+        path: LocalPath
+'''
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two model kinds of a third party, registered as an installed distribution registers them."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "toy_kinds-1.0.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: toy-kinds\nVersion: 1.0\n")
+    entries = "[equal_footing.models]\ntoy = toy_kinds:Toy\ntoy-code = toy_kinds:Strict\n"
+    info.joinpath("entry_points.txt").write_text(entries)
+    site.joinpath("toy_kinds.py").write_text(_KINDS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("submissions")
+    folder.joinpath("w.bin").write_bytes(b"weights")
+    return folder
+
+
+def _load(folder: Path, content: str) -> Submission:
+    path = folder / "x.yaml"
+    path.write_text(content, encoding="utf-8")
+    return load(path)
+
+
+def _errors(folder: Path, content: str) -> list[str]:
+    with pytest.raises(SubmissionError) as caught:
+        _load(folder, content)
+    lines = caught.value.message.split("\n")
+    assert all(line.startswith(f"{folder / 'x.yaml'}:") for line in lines)
+    return [line.removeprefix(f"{folder / 'x.yaml'}:") for line in lines]
+
+
+def test_a_valid_file_with_everything(folder: Path) -> None:
+    submission = _load(
+        folder,
+        """\
+name: toy
+description: >
+  A toy.
+url: https://example.org/toy?a=1
+licence: Apache-2.0
+model:
+  kind: toy
+  k1: 1
+  weights: ./w.bin
+""",
+    )
+    assert (submission.name, submission.description, submission.licence) == ("toy", "A toy.", "Apache-2.0")
+    assert submission.url == "https://example.org/toy?a=1"
+    assert (submission.kind, submission.runs_code) == ("toy", False)
+    assert (submission.path, submission.folder) == (folder / "x.yaml", folder)
+    assert submission.config.model_dump()["weights"] == folder / "w.bin"
+    assert submission.artifacts == {"weights": hashlib.sha256(b"weights").hexdigest()}
+    model = submission.normalised["model"]
+    assert model["kind"] == "toy"
+    assert model["weights"] == "./w.bin", "as written, so that the digest is the same on every machine"
+    assert (model["k1"], model["steps"]) == (1.0, 3), "defaults are filled in"
+    assert json.loads(json.dumps(submission.normalised)) == submission.normalised
+
+
+def test_the_settings_travel_as_json_and_come_back_the_same(folder: Path) -> None:
+    submission = _load(folder, "name: t\nmodel: {kind: toy, k1: 2, weights: w.bin, stages: [{depth: 5}]}\n")
+    again = type(submission.config).model_validate_json(submission.config_json, context={"folder": folder})
+    assert again == submission.config
+    assert submission.model(seed=3).batch_size == 7
+
+
+def test_code_is_declared_by_the_kind(folder: Path) -> None:
+    assert _load(folder, "name: t\nmodel: {kind: toy-code, path: m.py}\n").runs_code
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["<script>alert(1)</script>", "=1+1", "@x", "模型 7B", "👩‍🔬 lab", "no", "a" * 100, "it's; DROP TABLE", "%s{0}"],
+)
+def test_a_name_is_any_text_that_can_be_shown(folder: Path, name: str) -> None:
+    assert _load(folder, f"name: {json.dumps(name)}\nmodel: {{kind: toy}}\n").name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ('"a\\e[31m"', "U+001B cannot be shown, found 'a\\x1b[31m'"),
+        ('"a\\nb"', "U+000A cannot be shown"),
+        ('"a\\u202eb"', "U+202E cannot be shown"),
+        ('"a\\Lb"', "U+2028 cannot be shown"),
+        ('" a"', "no space at the start or the end"),
+        ('""', "at least 1 character"),
+        ("a" * 101, "at most 100 characters"),
+        ("12", "expected text, found 12; put it in quotes"),
+        ("1.5", "expected text, found 1.5; put it in quotes"),
+        ("", "expected text, found nothing"),
+        ("[a]", "expected text, found a list"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(folder: Path, name: str, words: str) -> None:
+    (error,) = _errors(folder, f"# about\nname: {name}\nmodel: {{kind: toy}}\n")
+    assert error.startswith("2: name: ")
+    assert words in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "ftp://x.org", "data:text/html,x", "x.org", "https://", "'https://x.org/a b'", "http://["],
+)
+def test_a_url_is_a_web_address(folder: Path, url: str) -> None:
+    (error,) = _errors(folder, f"name: t\nurl: {url}\nmodel: {{kind: toy}}\n")
+    assert error.startswith("2: url: ")
+
+
+def test_all_errors_are_told_at_once_each_with_its_line(folder: Path) -> None:
+    errors = _errors(
+        folder,
+        """\
+nmae: toy
+model:
+  kind: toy
+  k1: "0.9"
+  steps: 2.5
+  stemer: none
+  stemmer: potter
+  lower: yes
+  prefix: 5
+  batch_size: 0
+  stages:
+    - depth: 10
+    - dept: 10
+  options: {a: x}
+  frobnicate: 1
+""",
+    )
+    assert errors[:-1] == [
+        "1: name: missing",
+        "1: nmae: unknown key; did you mean 'name'?",
+        "4: model.k1: expected a number, found '0.9'; write it without quotes",
+        "5: model.steps: expected an integer, found 2.5",
+        "6: model.stemer: unknown key; did you mean 'stemmer'?",
+        "7: model.stemmer: expected 'porter' or 'none', found 'potter'",
+        "8: model.lower: expected true or false, found 'yes'",
+        "9: model.prefix: expected text, found 5; put it in quotes",
+        "10: model.batch_size: expected a value greater than or equal to 1, found 0",
+        "13: model.stages.1.dept: unknown key; did you mean 'depth'?",
+        "14: model.options.a: expected an integer, found 'x'; write it without quotes",
+    ]
+    assert errors[-1].startswith("15: model.frobnicate: unknown key; known keys: batch_size, k1, ")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("name: t\n", "1: model: missing"),
+        ("name: t\nmodel:\n", "2: model: expected indented keys and values below it, found nothing"),
+        ("name: t\nmodel: toy\n", "2: model: expected indented keys and values below it, found 'toy'"),
+        ("name: t\nmodel:\n  kind: toy-code\n", "2: model.path: missing"),
+        ("name: t\nmodel:\n  kind: tyo\n", "3: model.kind: there is no model 'tyo'; Did you mean 'toy'?"),
+        ("name: t\nmodel:\n  kind: toy\n  weights: gone\n", "2: model: cannot read "),
+        ('name: t\nmodel:\n  kind: toy\n  "a\\e[1mb": 1\n', "4: model.'a\\x1b[1mb': unknown key"),
+    ],
+)
+def test_an_error_names_the_line_and_the_field(folder: Path, content: str, expected: str) -> None:
+    (error,) = _errors(folder, content)
+    assert error.startswith(expected)
+
+
+@pytest.mark.parametrize("model", ["{k1: 1}", "{}", "{kind: 5}", "{kind: [toy]}"])
+def test_a_missing_kind_lists_those_there_are(folder: Path, model: str) -> None:
+    (error,) = _errors(folder, f"name: t\nmodel: {model}\n")
+    assert error.startswith("2: model.kind: ")
+    assert "toy, toy-code" in error
+
+
+def test_a_missing_file_suggests_the_nearest(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / "submissions"
+    shipped.mkdir()
+    (shipped / "bm25.yaml").touch()
+    (tmp_path / "mine.yml").touch()
+    monkeypatch.chdir(tmp_path)
+    for typed, meant in [
+        ("bm25", "submissions/bm25.yaml"),
+        ("mnie.yml", "mine.yml"),
+        ("gone/bm25.yaml", "submissions"),
+    ]:
+        with pytest.raises(SubmissionError, match="there is no file") as caught:
+            load(Path(typed))
+        assert f"Did you mean {meant}" in caught.value.hint
+    with pytest.raises(SubmissionError, match="submissions is a folder"):
+        load(Path("submissions"))
+
+
+# --- The digest ---------------------------------------------------------------------------------------------------
+
+_SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "k1": st.floats(0, 10) | st.integers(0, 10),
+        "steps": st.integers(-5, 5),
+        "stemmer": st.sampled_from(["porter", "none"]),
+        "lower": st.booleans(),
+        "prefix": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+        "options": st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)),
+    },
+)
+_DEFAULTS: dict[str, Any] = {
+    "batch_size": None,
+    "k1": 0.9,
+    "steps": 3,
+    "stemmer": "porter",
+    "lower": True,
+    "prefix": "",
+    "stages": [],
+    "options": {},
+    "weights": None,
+}
+
+
+def _digest(folder: Path, settings: dict[str, Any], before: str = "", **fields: str) -> str:
+    # JSON is YAML, and keeps the order of keys.
+    return _load(folder, before + json.dumps({"name": "t", **fields, "model": {"kind": "toy", **settings}})).digest
+
+
+@given(settings=_SETTINGS, data=st.data())
+def test_the_digest_does_not_depend_on_how_a_file_is_written(
+    folder: Path, settings: dict[str, Any], data: st.DataObject
+) -> None:
+    digest = _digest(folder, settings)
+    assert digest == _digest(folder, dict(data.draw(st.permutations(list(settings.items()))))), "key order"
+    assert digest == _digest(folder, {**_DEFAULTS, **settings}), "explicit defaults"
+    assert digest == _digest(folder, settings, before="# a comment\n\n"), "comments"
+    other = {"url": "https://x.org", "licence": "MIT", "description": "other"}
+    assert digest == _digest(folder, settings, **other), "what is said about the model"
+    block = yaml.safe_dump({"model": {"kind": "toy", **settings}, "name": "t"}, default_flow_style=False)
+    assert digest == _load(folder, block).digest, "block style"
+
+
+@given(one=_SETTINGS, two=_SETTINGS)
+def test_the_digest_is_the_same_only_for_the_same_settings(
+    folder: Path, one: dict[str, Any], two: dict[str, Any]
+) -> None:
+    assert (_digest(folder, one) == _digest(folder, two)) == (_DEFAULTS | one == _DEFAULTS | two)
+
+
+def test_the_digest_depends_on_name_version_and_content_of_files(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = [_digest(folder, {"weights": "w.bin"}), _digest(folder, {"weights": "w.bin"}, name="u")]
+    (tmp_path / "w.bin").write_bytes(b"other weights")
+    digests.append(_digest(tmp_path, {"weights": "w.bin"}))
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    assert _digest(tmp_path, {"weights": "w.bin"}) == digests[0], "the same file in another folder"
+    monkeypatch.setattr("toy_kinds.Toy.version", "2")
+    digests.append(_digest(folder, {"weights": "w.bin"}))
+    assert len(set(digests)) == 4
+
+
+def test_the_digest_is_pinned(folder: Path) -> None:
+    identity = {
+        "artifacts": {},
+        "config": {**_DEFAULTS, "prefix": "é"},
+        "kind": "toy",
+        "name": "t",
+        "version": "1",
+    }
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert _digest(folder, {"prefix": "é"}) == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+# --- The JSON Schema ----------------------------------------------------------------------------------------------
+
+
+def test_the_json_schema_agrees_with_the_check(folder: Path) -> None:
+    schema = to_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for content, valid in [
+        ("name: t\nmodel: {kind: toy}\n", True),
+        ("name: t\nurl: https://x.org\nmodel: {kind: toy, k1: 1, stages: [{depth: 1}]}\n", True),
+        ("name: t\nmodel: {kind: toy-code, path: x.py}\n", True),
+        ("name: t\nmodel: {kind: toy-code}\n", False),
+        ("name: t\nmodel: {kind: toy-code, path: x.py, k1: 1}\n", False),
+        ("name: t\nmodel: {kind: unknown}\n", False),
+        ("name: t\nmodel: {}\n", False),
+        ("name: t\nmodel: {kind: toy, stages: [{dept: 1}]}\n", False),
+        ("name: t\nmodel: {kind: toy, k1: high}\n", False),
+        ("name: t\nurl: ftp://x.org\nmodel: {kind: toy}\n", False),
+        ("name: t\nextra: 1\nmodel: {kind: toy}\n", False),
+    ]:
+        assert validator.is_valid(yaml.safe_load(content)) is valid, content
+        if valid:
+            _load(folder, content)
+        else:
+            assert _errors(folder, content)
+
+
+def test_the_json_schema_documents_kinds_and_settings() -> None:
+    schema = to_json_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"toy", "toy-code", "bm25"} <= set(schema["properties"]["model"]["properties"]["kind"]["enum"])
+    kinds = [rule["then"] for rule in schema["properties"]["model"]["allOf"]]
+    (toy,) = [kind for kind in kinds if kind["properties"]["kind"]["const"] == "toy"]
+    assert toy["description"] == "A toy kind."
+    assert toy["properties"]["weights"]["description"] == "Weights beside the file."
+
+
+_SHIPPED = sorted((Path(__file__).parents[1] / "submissions").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_submission_is_valid_and_has_at_most_ten_lines(path: Path) -> None:
+    content = path.read_text(encoding="utf-8")
+    assert load(path).name
+    assert len(content.splitlines()) <= 10
+    jsonschema.validate(yaml.safe_load(content), to_json_schema())
