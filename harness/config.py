@@ -12,7 +12,10 @@ from harness.contract import Model
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
-    return path if folder is None else Path(folder) / path.expanduser()
+    try:
+        return path if folder is None else Path(folder) / path.expanduser()
+    except RuntimeError as error:  # ~name of nobody; pydantic names the line of a ValueError
+        raise ValueError(str(error)) from error
 
 
 LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
@@ -20,7 +23,10 @@ LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
 
 
 class ModelConfig(BaseModel):
-    """Settings of a model kind; unknown keys are errors, field docstrings are the documentation."""
+    """Settings of a model kind; unknown keys are errors, field docstrings are the documentation.
+
+    No field may be a set: its order in JSON would change from run to run, and with it the submission's digest.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

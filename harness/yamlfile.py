@@ -33,6 +33,7 @@ _PREFIXED_INTEGER = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 # Neither can be written to a terminal, a database or a file name.
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int]) -
 
 
 def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
-    text: str = node.value
+    # JSON, which YAML includes, escapes a character beyond U+FFFF as two halves; PyYAML does not join them.
+    text = _SURROGATE_PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), node.value)
     if unusable := _UNUSABLE.search(text):
         code = f"U+{ord(unusable.group()):04X}"
         _refuse(node.start_mark, f"character {code} is not allowed in text", "write the character itself, unescaped")

@@ -113,8 +113,8 @@ class RankingScorer:
         import ir_measures
         from ir_measures import AP, RR, R, nDCG
 
-        # A negative grade is not relevant, as 0 is. Given as it is, pytrec_eval 0.5.11 now and then writes past
-        # its memory and crashes: on queries whose grades are negative and 0 only.
+        # A negative grade is not relevant, as 0 is. Passed on as it is, it can crash the process:
+        # pytrec_eval 0.5.11 does so after a query whose grades are all -2 or lower (as spam is marked in TREC).
         grades = {
             query: {document: max(0, grade) for document, grade in judged.items()}
             for query, judged in self._qrels.items()

@@ -148,7 +148,7 @@ class PythonFile:
             case list():
                 return _ranking(example, answer)
         raise InvalidPrediction(
-            f"predict answered example {example.id!r} with a {type(answer).__name__}", hint=_ANSWERS
+            f"predict answered example {example.id!r} with an object of type {type(answer).__name__}", hint=_ANSWERS
         )
 
 
@@ -160,7 +160,7 @@ def _ranking(example: Example, pairs: list[Any]) -> Ranking:
         return Ranking(list(ids), [float(score) for score in scores])
     except (TypeError, ValueError) as error:
         raise InvalidPrediction(
-            f"predict answered example {example.id!r} with a list of other things than pairs: {error}",
+            f"predict answered example {example.id!r} with a list that is not of pairs: {error}",
             hint=_ANSWERS,
         ) from error
 

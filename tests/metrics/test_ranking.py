@@ -91,11 +91,10 @@ def test_a_query_without_a_relevant_document_scores_zero(qrels: dict[str, int]) 
 
 
 def test_judgements_that_crash_pytrec_eval_are_scored() -> None:
-    qrels = {f"q{i}": {"a": -2, "b": 0, "c": -1} for i in range(2000)}
-    predictions = {id: Prediction(id, Ranking(["c", "b", "a"], [3.0, 2.0, 1.0])) for id in qrels}
+    qrels = {f"q{i}": {"z": -2} if i % 2 else {"a": 3, "b": 0} for i in range(2000)}
+    predictions = {id: Prediction(id, Ranking(CORPUS, [-float(i) for i in range(26)])) for id in qrels}
     columns = RankingScorer(qrels, CORPUS).columns(list(qrels), predictions)
-    assert columns["nDCG@10"].sum() == 0.0
-    assert columns["Judged@10"].sum() == 2000.0
+    assert columns["nDCG@10"].tolist() == [1.0, 0.0] * 1000
 
 
 @pytest.mark.parametrize("output", [Failure("refused"), Ranking([], [])])
@@ -154,7 +153,7 @@ def test_any_run_full_of_ties_scores_as_in_pytrec_eval(
     found = score(qrels, run, depth=depth)
     kept = cut_as_trec_eval_sorts(run, depth)
     expected = dict.fromkeys(TREC_EVAL.values(), 0.0)
-    if any(grade > 0 for grade in qrels.values()):  # pytrec_eval itself can crash on grades of 0 and less only
+    if any(grade > 0 for grade in qrels.values()):  # pytrec_eval itself can crash without one
         expected = pytrec_eval.RelevanceEvaluator({"q": qrels}, set(expected)).evaluate({"q": kept})["q"]
     assert {name: found[name] for name in TREC_EVAL} == {name: expected[its] for name, its in TREC_EVAL.items()}
     top = list(kept)[:10]
