@@ -23,9 +23,11 @@ class _Bytes(click.ParamType[int]):
         text = str(value).strip().upper().removesuffix("B").removesuffix("I")
         number, unit = (text[:-1], text[-1:]) if text[-1:] in _BYTE_UNITS else (text, "")
         try:
-            return int(float(number) * _BYTE_UNITS[unit])
-        except ValueError:
-            self.fail(f"{value!r} is not a size; write it as 800M or 8G.", param, ctx)
+            if (size := int(float(number) * _BYTE_UNITS[unit])) > 0:
+                return size
+        except (ValueError, OverflowError):
+            pass
+        self.fail(f"{value!r} is not a size; write it as 800M or 8G.", param, ctx)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -75,7 +77,7 @@ def cli() -> None:
 @click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", multiple=True, metavar="T", help="A task, or family:path. Default: all that fit.")
 @_options(_data, _db)
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first N examples; marked as partial.")
+@click.option("--limit", type=click.IntRange(1, 2**31 - 1), help="Only the first N examples; marked as partial.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
 @click.option("--rerun", is_flag=True, help="Make a new run even where the same one is done.")
 @click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Wall seconds for each run.")

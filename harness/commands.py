@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness import registry, submission
 from harness.contract import Places, Task
-from harness.errors import DataError, HarnessError, InputError, SubmissionError
+from harness.errors import DataError, HarnessError, InputError, RunFailed, StoreError, SubmissionError
 from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
 
 
@@ -55,7 +56,7 @@ def evaluate(
                     settings=settings,
                     reporter=reporter,
                 )
-            except (DataError, SubmissionError) as error:
+            except (DataError, SubmissionError, RunFailed) as error:
                 if len(pairs) == 1:
                     raise
                 outcome = Outcome(entry.name, task.card.name, "failed", "", error.message, error.hint)
@@ -93,7 +94,8 @@ def results(task: str | None, db: str, *, as_json: bool) -> None:
     from harness.store.claims import expire_lost_runs
 
     database = open_database(db, create=False)
-    expire_lost_runs(database)
+    with suppress(StoreError):  # a database that we may only read can be shown all the same
+        expire_lost_runs(database)
     known = [row["name"] for row in read.tasks(database)]
     if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
         raise registry.unknown_task(task, known)

@@ -140,7 +140,15 @@ Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with (done, total, unit) while a model prepares."""
 
 
+Charge: TypeAlias = "Callable[[Cost], None]"
+"""Called with the first cost of work that was found in a cache or a checkpoint."""
+
+
 def _silent(done: int, total: int, unit: str) -> None:
+    return None
+
+
+def _free(cost: Cost) -> None:
     return None
 
 
@@ -150,13 +158,15 @@ class Resources:
 
     inputs: Inputs
     example_ids: Sequence[str]
-    """Ids of all examples that will be asked, in order."""
+    """Ids of all examples of the task, in order; with `--limit` only the first are asked."""
     scratch: Path
     """Private to this run and kept until it is done: checkpoints here survive a crash."""
     cache: Path
     """Shared between runs; write atomically, under a name that is a content digest."""
     seed: int = 0
     progress: Progress = field(default=_silent)
+    charge: Charge = field(default=_free)
+    """Reused work is not free: pass what it took when it was done, and the run is charged for it, flagged as cached."""
 
     @property
     def corpus(self) -> Corpus:
@@ -260,6 +270,8 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     wall_seconds: float = 0.0
     peak_rss_bytes: int = 0
     """Highest resident memory, less that of an empty worker."""
+    cached: bool = False
+    """True if part of the work was found in a cache or checkpoint and is charged at its first cost."""
 
 
 class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -267,8 +279,6 @@ class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
 
     index_ram_bytes: int = 0
     index_disk_bytes: int = 0
-    reused: Cost | None = None
-    """First cost of work found in a cache or checkpoint: the run is charged for it, and flagged as cached."""
     facts: dict[str, str | int | float] = {}
     """Anything worth showing: vocabulary size, dimensions, truncated texts …"""
 

@@ -20,6 +20,7 @@ from harness.errors import RunFailed
 from harness.wire import Channel, Closed, Fault, Message
 
 _POLL_SECONDS = 0.25
+_GRACE_SECONDS = 2.0
 _LOG_HEAD_BYTES = 32 << 10
 _LOG_TAIL_LINES = 400
 _LOG_LINE_BYTES = 2_000
@@ -72,7 +73,8 @@ class LocalWorker:
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.worker", str(theirs.fileno()), str(lifeline)],
+            # -P: a file in the current folder must not stand in for a module of the same name.
+            [sys.executable, "-P", "-m", "harness.worker", str(theirs.fileno()), str(lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -87,6 +89,7 @@ class LocalWorker:
         self._log = _Log(self._process.stdout)
         self._limits = limits
         self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+        self._next_check = 0.0
 
     def send(self, message: Message) -> None:
         with contextlib.suppress(Closed):  # receive explains why it is gone
@@ -95,6 +98,8 @@ class LocalWorker:
     def receive(self, timeout_seconds: float) -> Message | None:
         deadline = time.monotonic() + timeout_seconds
         while (left := deadline - time.monotonic()) > 0:
+            self._enforce_limits()
+            ended = self._process.poll() is not None
             try:
                 message = self._channel.receive(min(left, _POLL_SECONDS))
             except Closed:
@@ -103,12 +108,17 @@ class LocalWorker:
                 raise RunFailed(message.message, hint=message.hint or "The log shows where it was raised.")
             if message is not None:
                 return message
-            self._enforce_limits()
+            if ended:  # yet the channel is open: a process that it started holds the other end
+                raise self._epitaph()
         return None
 
     def stop(self) -> None:
+        strays = _descendants(self._process.pid)  # some may have left the process group
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for stray in strays:
+            with contextlib.suppress(psutil.Error):
+                stray.kill()
         self._process.wait()
         self._channel.close()
         with contextlib.suppress(OSError):
@@ -120,7 +130,11 @@ class LocalWorker:
         return self._log.text()
 
     def _enforce_limits(self) -> None:
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + _POLL_SECONDS
+        if self._deadline is not None and now > self._deadline:
             raise RunFailed(
                 f"the time limit of {self._limits.seconds:g} s is used up",
                 hint="Run again with a larger --time-limit: finished batches are kept.",
@@ -133,8 +147,13 @@ class LocalWorker:
             )
 
     def _epitaph(self) -> RunFailed:
-        self._process.wait()
-        code = self._process.returncode
+        try:
+            code = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return RunFailed(
+                "the worker closed its connection to the harness but went on running",
+                hint="A model must leave file descriptors alone that it did not open.",
+            )
         if code == -signal.SIGKILL:
             return RunFailed(
                 "the worker was killed (signal 9), most often because memory ran out",
@@ -142,7 +161,7 @@ class LocalWorker:
             )
         if code < 0:
             return RunFailed(
-                f"the worker crashed with {signal.Signals(-code).name}",
+                f"the worker crashed: {signal.strsignal(-code)} (signal {-code})",
                 hint="The log shows where; the same command resumes.",
             )
         return RunFailed(f"the worker ended by itself with exit status {code}", hint="The log may say why.")
@@ -151,11 +170,16 @@ class LocalWorker:
 def _resident_bytes(pid: int) -> int:
     total = 0
     with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for member in [process, *process.children(recursive=True)]:
+        for member in [psutil.Process(pid), *_descendants(pid)]:
             with contextlib.suppress(psutil.Error):
                 total += member.memory_info().rss
     return total
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 class _Log:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 from harness.errors import HarnessError
@@ -17,8 +17,9 @@ class Interrupted(HarnessError):
 
     exit_code = 130
 
-    def __init__(self) -> None:
-        super().__init__("stopped by Ctrl-C", hint="Run the same command: it resumes.")
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        super().__init__(f"stopped by {by}", hint="Run the same command: it resumes.")
 
 
 class Interrupt:
@@ -26,7 +27,7 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting = False
+        self._deferring = False
 
     def __enter__(self) -> Interrupt:
         self._in_main_thread = threading.current_thread() is threading.main_thread()
@@ -40,16 +41,18 @@ class Interrupt:
                 signal.signal(number, handler)
 
     @contextmanager
-    def deferred(self, *, at_once: bool) -> Iterator[None]:
-        """While waiting for a worker: the first signal only sets `asked`, unless there is nothing to finish."""
-        self._waiting = not at_once
+    def deferred(self) -> Iterator[None]:
+        """While there is a batch to finish: the first Ctrl-C only sets `asked`."""
+        self._deferring = True
         try:
             yield
         finally:
-            self._waiting = False
+            self._deferring = False
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if self.asked or not self._waiting or number == signal.SIGTERM:
-            raise Interrupted
+        at_once = self.asked or not self._deferring or number == signal.SIGTERM
         self.asked = True
-        print("\nStopping after this batch; press Ctrl-C again to stop now.", file=sys.stderr, flush=True)
+        if at_once:
+            raise Interrupted(number)
+        with suppress(OSError):  # not print: the signal may have come while the main thread was printing
+            os.write(2, b"\nStopping after this batch; press Ctrl-C again to stop now.\n")

@@ -7,7 +7,9 @@ batch is on disk before the next one is asked, so that running the same command 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from harness.contract import Example, Failure, Metric, Places, Prediction, Ranking, Task, Workload
-from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed
+from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed, StoreError
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
 from harness.metrics.bootstrap import intervals
@@ -102,7 +104,9 @@ def evaluate(
         state: Literal["failed", "interrupted"] = "interrupted" if isinstance(error, Interrupted) else "failed"
         recorder.stop(state, error.message, error.hint)
         return Outcome(submission.name, task.card.name, state, recorder.key, error.message, error.hint, run.log)
-    except InputError:
+    except InputError as error:
+        with suppress(StoreError):  # where the store is what failed, the error says all there is to say
+            recorder.stop("failed", error.message, error.hint)
         raise
     except Exception as error:
         recorder.stop("failed", f"internal error: {type(error).__name__}: {error}", "Please report it.")
@@ -140,8 +144,9 @@ class _Run:
         worker = executor.start(self._settings.limits)
         state, reason = "failed", ""
         try:
-            self._prepare(worker, interrupt)
-            self._predict_from(stored, worker, interrupt)
+            self._prepare(worker)
+            with interrupt.deferred():
+                self._predict_from(stored, worker, interrupt)
             state = "done"
         except HarnessError as error:
             reason = error.message
@@ -153,20 +158,19 @@ class _Run:
             self._recorder.end_attempt(state, self.log, reason)
         return self.log
 
-    def _prepare(self, worker: Worker, interrupt: Interrupt) -> None:
-        self.scratch.mkdir(parents=True, exist_ok=True)
+    def _prepare(self, worker: Worker) -> None:
+        _make_folder(self.scratch)
         worker.send(
             setup_message(
                 self._submission,
                 self._workload,
-                self._examples,
                 self._places,
                 self.scratch,
                 self._settings.seed,
             )
         )
         worker.send(Prepare())
-        reply = self._reply(worker, interrupt, may_stop_at_once=True)
+        reply = self._reply(worker)
         if not isinstance(reply, PrepareDone):
             raise RunFailed(f"the worker sent {type(reply).__name__} instead of the end of prepare")
         self._recorder.prepared(reply.prepared, reply.cost)
@@ -179,24 +183,25 @@ class _Run:
                 raise Interrupted()
             batch = self._examples[first : first + size]
             worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in batch]))
-            reply = self._reply(worker, interrupt, may_stop_at_once=False)
+            reply = self._reply(worker)
             if not isinstance(reply, Predicted):
                 raise RunFailed(f"the worker sent {type(reply).__name__} instead of predictions")
             self._recorder.add_block(first, self._complete(batch, reply.predictions), reply.cost)
             first += len(batch)
             self._report("predict", first, total, "examples")
 
-    def _reply(self, worker: Worker, interrupt: Interrupt, *, may_stop_at_once: bool) -> Message:
+    def _reply(self, worker: Worker) -> Message:
         """The worker's next answer; keeps the lease alive and passes progress on meanwhile."""
+        beaten = time.monotonic()
         while True:
-            with interrupt.deferred(at_once=may_stop_at_once):
-                message = worker.receive(_HEARTBEAT_SECONDS)
+            message = worker.receive(_HEARTBEAT_SECONDS)
             if isinstance(message, Advanced):
                 self._report("prepare", message.done, message.total, message.unit)
             elif message is not None:
                 return message
-            else:
+            if time.monotonic() - beaten >= _HEARTBEAT_SECONDS:
                 self._recorder.beat()
+                beaten = time.monotonic()
 
     def _complete(self, batch: Sequence[Example], predictions: Sequence[Prediction]) -> list[Prediction]:
         """The batch's predictions, checked, with those that the model left out marked as unanswered."""
@@ -230,10 +235,19 @@ class _Run:
         return find(wanted) if find and wanted else {}
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {path}: {error.strerror}",
+            hint="Set HARNESS_CACHE to a folder that you can write to.",
+        ) from error
+
+
 def setup_message(
     submission: Submission,
     workload: Workload,
-    examples: Sequence[Example],
     places: Places,
     scratch: Path,
     seed: int,
@@ -244,7 +258,7 @@ def setup_message(
         config=submission.config_json,
         folder=str(submission.folder),
         inputs=workload.inputs,
-        example_ids=[example.id for example in examples],
+        example_ids=[example.id for example in workload.examples],
         scratch=str(scratch),
         cache=str(places.cache),
         seed=seed,

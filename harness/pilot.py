@@ -100,13 +100,13 @@ def _trial(submission: Submission, workload: Workload, size: int, folder: Path) 
     places = Places(data=folder, cache=folder / "cache")
     reduced = Workload(
         inputs=_reduced(workload.inputs, size, folder),
-        examples=examples,
+        examples=workload.examples,
         scorer=workload.scorer,
         digest=workload.digest,
     )
     worker = LocalExecutor().start(Limits(seconds=_PILOT_SECONDS))
     try:
-        worker.send(setup_message(submission, reduced, examples, places, folder, seed=0))
+        worker.send(setup_message(submission, reduced, places, folder, seed=0))
         worker.send(Prepare())
         prepared = _until(worker, PrepareDone)
         worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in examples]))

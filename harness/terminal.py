@@ -134,10 +134,10 @@ def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cost_line(row: Mapping[str, Any]) -> str:
-    cached = " (from cache, at first cost)" if row["prepare_cached"] else ""
+    cached = " (partly cached, charged at first cost)"
     parts = [
-        f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached}",
-        f"predict {seconds_text(row['predict_cpu_seconds'])} CPU",
+        f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached if row['prepare_cached'] else ''}",
+        f"predict {seconds_text(row['predict_cpu_seconds'])} CPU{cached if row['predict_cached'] else ''}",
         f"peak memory {bytes_text(row['peak_rss_bytes'])}",
         f"index {bytes_text(row['index_bytes'])}",
         f"coverage {row['coverage']:.1%}" if row["coverage"] is not None else "",

@@ -5,6 +5,7 @@ Started as `python -m harness.worker SOCKET_FD LIFELINE_FD`. Its standard output
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import meter
-from harness.contract import Example, Model, Prediction, Prepared, Resources
+from harness.contract import Cost, Example, Model, Prediction, Prepared, Resources
 from harness.errors import HarnessError, InvalidPrediction
 from harness.wire import (
     Advanced,
@@ -45,8 +46,11 @@ def main() -> None:
     except Closed:
         pass
     except Exception as error:
-        traceback.print_exc()
-        channel.send(_explain(error))
+        with contextlib.suppress(OSError):  # the model may have closed standard error
+            traceback.print_exc()
+        with contextlib.suppress(Closed, OSError):  # or the channel; then the exit status has to do
+            channel.send(_explain(error))
+        sys.exit(1)
 
 
 def _serve(channel: Channel) -> None:
@@ -61,9 +65,10 @@ def _serve(channel: Channel) -> None:
         cache=Path(setup.cache),
         seed=setup.seed,
         progress=_Updates(channel),
+        charge=(tab := _Tab()),
     )
     while True:
-        channel.send(_answer(model, resources, channel.receive()))
+        channel.send(_answer(model, resources, tab, channel.receive()))
 
 
 def build_model(setup: Setup) -> Model:
@@ -75,16 +80,16 @@ def build_model(setup: Setup) -> Model:
     return kind(config, setup.seed)
 
 
-def _answer(model: Model, resources: Resources, message: Message | None) -> Message:
+def _answer(model: Model, resources: Resources, tab: _Tab, message: Message | None) -> Message:
     match message:
         case Prepare():
             with meter.Stopwatch() as watch:
                 prepared = model.prepare(resources) or Prepared()
-            return PrepareDone(prepared, watch.cost)
+            return PrepareDone(prepared, tab.settle(watch.cost))
         case Predict(examples):
             with meter.Stopwatch() as watch:
                 predictions = _checked(model.predict(examples), examples)
-            return Predicted(predictions, watch.cost)
+            return Predicted(predictions, tab.settle(watch.cost))
     raise RuntimeError(f"unexpected message {type(message).__name__}")
 
 
@@ -108,8 +113,31 @@ def _checked(predictions: Sequence[Prediction], examples: Sequence[Example]) -> 
 
 def _explain(error: Exception) -> Fault:
     if isinstance(error, HarnessError):
-        return Fault(error.message, error.hint)
-    return Fault(f"{type(error).__name__}: {error}")
+        return Fault(_sendable(error.message), _sendable(error.hint))
+    return Fault(_sendable(f"{type(error).__name__}: {error}"))
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate has no bytes
+
+
+class _Tab:
+    """What the model reused since the last answer, to be added to what it did."""
+
+    def __init__(self) -> None:
+        self._reused: list[Cost] = []
+
+    def __call__(self, cost: Cost) -> None:
+        self._reused.append(cost)
+
+    def settle(self, own: Cost) -> Cost:
+        costs, self._reused = [own, *self._reused], []
+        return Cost(
+            cpu_seconds=sum(cost.cpu_seconds for cost in costs),
+            wall_seconds=sum(cost.wall_seconds for cost in costs),
+            peak_rss_bytes=max(cost.peak_rss_bytes for cost in costs),
+            cached=len(costs) > 1,
+        )
 
 
 class _Updates:

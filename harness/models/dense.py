@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from harness.config import ModelConfig
-from harness.contract import Corpus, Cost, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
+from harness.contract import Corpus, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ class EmbedAndSearch:
 
     def __init__(self, config: ModelConfig) -> None:
         self.batch_size = config.batch_size or 1024
-        self.reused: Cost | None = None
-        """First cost of the query embeddings that the last `predict` found in the cache."""
         self._encode: Encode | None = None
 
     def identity(self) -> dict[str, object]:
@@ -49,7 +47,7 @@ class EmbedAndSearch:
 
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
-        from harness.retrieval.embedding_cache import EmbeddingCache, total_cost
+        from harness.retrieval.embedding_cache import EmbeddingCache
         from harness.retrieval.exact_search import TieOrder
 
         identity = self.identity()
@@ -63,10 +61,11 @@ class EmbedAndSearch:
             self._ids += [document.id for document in documents]
             resources.progress(len(self._ids), len(resources.corpus), "documents")
         self._order = TieOrder.of(self._ids)
+        self._charge = resources.charge
+        self._charge_reused(self._shards)
         return Prepared(
             index_ram_bytes=0,
             index_disk_bytes=sum(shard.disk_bytes for shard in self._shards),
-            reused=total_cost(self._shards),
             facts={
                 "dimensions": self._shards[0].vectors().shape[1] if self._shards else 0,
                 "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),
@@ -78,11 +77,10 @@ class EmbedAndSearch:
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """Rank the documents for a batch of queries in one pass over the corpus."""
-        from harness.retrieval.embedding_cache import total_cost
         from harness.retrieval.exact_search import search
 
         queries = self._embed([self.query_prefix + _query_text(example) for example in examples])
-        self.reused = total_cost([queries])
+        self._charge_reused([queries])
         chunks = (shard.vectors() for shard in self._shards)
         hits = search(queries.vectors(), chunks, self._depth, self._order)
         scan = Usage(stage="search", documents=len(self._ids))
@@ -96,6 +94,12 @@ class EmbedAndSearch:
                 zip(examples, hits.documents.tolist(), hits.scores.tolist(), strict=True)
             )
         ]
+
+    def _charge_reused(self, shards: Sequence[Shard]) -> None:
+        from harness.retrieval.embedding_cache import total_cost
+
+        if reused := total_cost(shards):
+            self._charge(reused)
 
     def _embed(self, texts: Sequence[str]) -> Shard:
         return self._cache.shard(texts, self._load_and_encode)

@@ -90,15 +90,14 @@ def claim(
 def expire_lost_runs(database: Database) -> None:
     """Mark runs whose owner is gone as expired, so that nothing looks like running for ever."""
     with database.reading() as session:
-        lost = [
-            run.id for run in session.scalars(select(RunRow).where(RunRow.state == "running")) if not _is_alive(run)
-        ]
+        running = session.scalars(select(RunRow).where(RunRow.state == "running"))
+        lost = [run.owner for run in running if not _is_alive(run)]
     if not lost:
         return
     with database.writing() as session:
         session.execute(
             update(RunRow)
-            .where(RunRow.id.in_(lost), RunRow.state == "running")
+            .where(RunRow.owner.in_(lost), RunRow.state == "running")  # not one that was claimed meanwhile
             .values(
                 state="expired",
                 reason="its process ended without a word (killed, or the machine went down)",
@@ -180,7 +179,9 @@ def _is_alive(run: RunRow) -> bool:
     host, pid, started, _ = run.owner.split("/")
     if host == socket.gethostname():
         try:
-            return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
+            process = psutil.Process(int(pid))
+            # A zombie is dead, but stays until its parent asks, which in a container may be never.
+            return abs(process.create_time() - float(started)) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
     if run.heartbeat is None:

@@ -32,7 +32,7 @@ _NETWORK_FILE_SYSTEMS = {
     "lustre",
 }
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_CREATION_LOCK = 0x45F0  # any fixed number: PostgreSQL's advisory lock that two first users meet at
+_WRITE_LOCK = 0x45F0  # any fixed number: PostgreSQL's advisory lock that writers meet at
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,9 @@ def open_database(where: str, *, create: bool) -> Database:
         ) from error
     if is_sqlite:
         event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif url.get_backend_name() == "postgresql":
+        event.listen(engine, "begin", _begin_postgresql)
     database = Database(engine)
     with _explained(engine):
         _ensure_schema(engine, create)
@@ -95,18 +97,25 @@ def _url(where: str) -> Any:
         return make_url("sqlite://").set(database=str(Path(where).expanduser().resolve()))
     try:
         return make_url(where)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError for a port that is no number
         raise StoreError(f"{where!r} is not a database URL", hint="Such as postgresql+psycopg://host/name.") from error
 
 
 def _check_file(path: Path, create: bool) -> None:
-    if path.is_dir():
+    try:
+        is_folder, exists, has_folder = path.is_dir(), path.exists(), path.parent.is_dir()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}", hint="Choose another --db.") from error
+    if is_folder:
         raise StoreError(f"{path} is a folder, not a database")
-    if not path.exists():
-        if not create:
-            raise StoreError(f"there is no database {path}", hint="`harness eval` makes one.")
-        if not path.parent.is_dir():
-            raise StoreError(f"the folder {path.parent} does not exist")
+    if not exists and not create:
+        raise StoreError(f"there is no database {path}", hint="`harness eval` makes one.")
+    if not has_folder:
+        raise StoreError(f"the folder {path.parent} does not exist", hint="Make it, or choose another --db.")
+    _warn_of_network_file_systems(path)
+
+
+def _warn_of_network_file_systems(path: Path) -> None:
     kinds = {disk.mountpoint: disk.fstype for disk in psutil.disk_partitions(all=True)}
     mount = next((str(p) for p in path.parents if str(p) in kinds), "/")
     if kinds.get(mount) in _NETWORK_FILE_SYSTEMS:
@@ -114,7 +123,7 @@ def _check_file(path: Path, create: bool) -> None:
 
 
 def _set_pragmas(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin
+    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA synchronous = FULL")
@@ -125,10 +134,16 @@ def _set_pragmas(connection: Any, _: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails at once under WAL, whatever the timeout.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # One writer at a time, as in SQLite: two claims of a run that is not there yet have no row to lock.
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 
 
 def _ensure_schema(engine: Engine, create: bool) -> None:
@@ -150,15 +165,13 @@ def _version(engine: Engine) -> str | None:
         if "alembic_version" in names:
             found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
             return None if found is None else str(found)
-    if names & set(Base.metadata.tables):
+    if names if engine.dialect.name == "sqlite" else names & set(Base.metadata.tables):
         raise StoreError(f"{_name(engine)} has tables of other origin", hint="Choose another --db.")
     return None
 
 
 def _create(engine: Engine) -> None:
     with engine.execution_options(writes=True).begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})"))
         if inspect(connection).has_table("alembic_version"):
             return  # another process was first
         Base.metadata.create_all(connection)

@@ -102,6 +102,7 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
             prepare.c.cached.label("prepare_cached"),
             predict.c.cpu_seconds.label("predict_cpu_seconds"),
             predict.c.wall_seconds.label("predict_wall_seconds"),
+            predict.c.cached.label("predict_cached"),
             RunRow.peak_rss_bytes,
             RunRow.index_ram_bytes,
             RunRow.index_disk_bytes,
@@ -152,6 +153,17 @@ def tasks(database: Database) -> list[dict[str, Any]]:
         return [dict(row) for row in session.execute(query).mappings()]
 
 
+def task_versions(database: Database, name: str) -> list[dict[str, Any]]:
+    """The versions of a task, newest first: its card, facts and digest; other data or protocol is another version.
+
+    Scores of different versions cannot be compared.
+    """
+    columns = [column for column in TaskRow.__table__.columns if column.name != "id"]
+    query = select(*columns).where(TaskRow.name == name).order_by(TaskRow.created.desc(), TaskRow.id.desc())
+    with database.reading() as session:
+        return [dict(row) for row in session.execute(query).mappings()]
+
+
 def run(database: Database, key: str) -> RunDetail:
     """Raises `UnknownName` if there is no such run."""
     summary = next((row for row in runs(database) if row["run"] == key), None)
@@ -198,6 +210,14 @@ def example_scores(database: Database, key: str) -> tuple[list[str], dict[str, F
         task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
         ids = [example[0] for example in _previews(session, task_id)]
     return (ids[:count], unpacked) if unpacked else ([], {})
+
+
+def example_texts(database: Database, key: str) -> list[str]:
+    """What a run was asked, shortened for display, aligned with the ids of `example_scores`."""
+    with database.reading() as session:
+        run_id = _run_id(session, key)
+        task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
+        return [preview[1] for preview in _previews(session, task_id)[:count]]
 
 
 def example(database: Database, key: str, example_id: str) -> ExampleView:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from harness.contract import Cost, Prediction, Prepared
 from harness.errors import RunFailed
@@ -83,6 +83,7 @@ class Recorder:
                     prepare_cpu_seconds=cost.cpu_seconds,
                     prepare_wall_seconds=cost.wall_seconds,
                     prepare_peak_rss_bytes=cost.peak_rss_bytes,
+                    prepare_cached=cost.cached,
                     prepared=msgspec.msgpack.encode(prepared),
                 )
             )
@@ -101,6 +102,7 @@ class Recorder:
                     cpu_seconds=cost.cpu_seconds,
                     wall_seconds=cost.wall_seconds,
                     peak_rss_bytes=cost.peak_rss_bytes,
+                    cached=cost.cached,
                     attempt_id=self._attempt_id,
                 )
             )
@@ -193,11 +195,10 @@ def _add_costs(session: Session, run: RunRow) -> None:
         .where(AttemptRow.run_id == run.id, AttemptRow.prepared.is_not(None))
         .order_by(AttemptRow.number.desc())
     ).first()
-    peaks = [0]
+    peak = 0
     if last_prepared is not None and last_prepared.prepared is not None:
         prepared = msgspec.msgpack.decode(last_prepared.prepared, type=Prepared)
-        reused = prepared.reused or Cost()
-        peaks += [last_prepared.prepare_peak_rss_bytes or 0, reused.peak_rss_bytes]
+        peak = last_prepared.prepare_peak_rss_bytes or 0
         run.prepared = dict(prepared.facts)
         run.index_ram_bytes, run.index_disk_bytes = prepared.index_ram_bytes, prepared.index_disk_bytes
         session.add(
@@ -206,25 +207,21 @@ def _add_costs(session: Session, run: RunRow) -> None:
                 phase="prepare",
                 basis="observed",
                 hardware=hardware,
-                cpu_seconds=(last_prepared.prepare_cpu_seconds or 0.0) + reused.cpu_seconds,
-                wall_seconds=(last_prepared.prepare_wall_seconds or 0.0) + reused.wall_seconds,
-                cached=prepared.reused is not None,
+                cpu_seconds=last_prepared.prepare_cpu_seconds or 0.0,
+                wall_seconds=last_prepared.prepare_wall_seconds or 0.0,
+                cached=last_prepared.prepare_cached,
             )
         )
-    columns = (
-        func.sum(BlockRow.cpu_seconds),
-        func.sum(BlockRow.wall_seconds),
-        func.max(BlockRow.peak_rss_bytes),
-    )
-    cpu, wall, peak = session.execute(select(*columns).where(BlockRow.run_id == run.id)).one()
+    blocks = session.scalars(select(BlockRow).where(BlockRow.run_id == run.id).options(defer(BlockRow.payload))).all()
     session.add(
         CostRow(
             run_id=run.id,
             phase="predict",
             basis="observed",
             hardware=hardware,
-            cpu_seconds=cpu or 0.0,
-            wall_seconds=wall or 0.0,
+            cpu_seconds=sum(block.cpu_seconds for block in blocks),
+            wall_seconds=sum(block.wall_seconds for block in blocks),
+            cached=any(block.cached for block in blocks),
         )
     )
-    run.peak_rss_bytes = max(*peaks, peak or 0)
+    run.peak_rss_bytes = max([peak, *(block.peak_rss_bytes for block in blocks)])

@@ -171,6 +171,7 @@ class AttemptRow(Base):
     prepare_cpu_seconds: Mapped[float | None]
     prepare_wall_seconds: Mapped[float | None]
     prepare_peak_rss_bytes: Mapped[int | None]
+    prepare_cached: Mapped[bool] = mapped_column(default=False)
     prepared: Mapped[bytes | None]
     """msgpack of `harness.contract.Prepared`."""
     log: Mapped[str] = mapped_column(Text, default="")
@@ -189,6 +190,7 @@ class BlockRow(Base):
     cpu_seconds: Mapped[float]
     wall_seconds: Mapped[float]
     peak_rss_bytes: Mapped[int]
+    cached: Mapped[bool] = mapped_column(default=False)
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from harness.contract import Corpus, Document, Example, Inputs, Prediction, Prepared, Ranking, Request, Resources
+from harness.contract import Corpus, Cost, Document, Example, Inputs, Prediction, Prepared, Ranking, Request, Resources
 from harness.errors import RunFailed, SubmissionError
 from harness.models.dense import Dense, DenseConfig
 from harness.retrieval.encoder import EncoderSettings, Pooling, TextEncoder, file_digests, locate
@@ -35,31 +35,43 @@ DOCUMENTS = [
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer BERT with eleven words, saved as safetensors."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("tiny-bert")
     (folder / "vocab.txt").write_text("\n".join(WORDS))
-    tokenizer = BertTokenizerFast.from_pretrained(folder)
+    tokenizer = BertTokenizer.from_pretrained(folder)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=len(WORDS), max_position_embeddings=32, **size)).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    BertModel(config).save_pretrained(folder)
     return folder
 
 
-def resources_of(folder: Path, documents: list[Document], depth: int = 10) -> Resources:
+def resources_of(folder: Path, documents: list[Document], charged: list[Cost] | None = None) -> Resources:
     content = b"".join(msgspec.json.encode(document) + b"\n" for document in documents)
     path = folder / "corpus.jsonl"
     path.write_bytes(content)
     corpus = Corpus(str(path), len(documents), "digest")
-    return Resources(Inputs(Request(depth=depth), corpus), [], folder / "scratch", folder / "cache")
+    charge = ([] if charged is None else charged).append
+    return Resources(Inputs(Request(depth=10), corpus), [], folder / "scratch", folder / "cache", charge=charge)
 
 
 def run(
-    config: DenseConfig, folder: Path, queries: list[str], documents: list[Document]
+    config: DenseConfig,
+    folder: Path,
+    queries: list[str],
+    documents: list[Document],
+    charged: list[Cost] | None = None,
 ) -> tuple[Prepared, list[Prediction]]:
     model = Dense(config, 0)
-    prepared = model.prepare(resources_of(folder, documents))
+    prepared = model.prepare(resources_of(folder, documents, charged))
     return prepared, model.predict([Example(f"q{number}", query) for number, query in enumerate(queries)])
 
 
@@ -83,16 +95,19 @@ def test_minilm_finds_what_a_query_means_and_counts_its_work(tmp_path: Path) -> 
 
 
 @needs_minilm
-def test_a_second_run_is_equal_and_imports_no_torch(tmp_path: Path) -> None:
-    config = DenseConfig(model=MINILM)
-    first = run(config, tmp_path, ["biology"], DOCUMENTS)
+def test_a_second_run_is_equal_imports_no_torch_and_is_charged_the_first_cost(tmp_path: Path) -> None:
+    charged: list[Cost] = []
+    _, first = run(DenseConfig(model=MINILM), tmp_path, ["biology"], DOCUMENTS, charged)
+    assert charged == []
     script = f"""
 import sys, msgspec
 from pathlib import Path
 from tests.models.test_dense import DOCUMENTS, DenseConfig, run
-prepared, predictions = run(DenseConfig(model={MINILM!r}), Path({str(tmp_path)!r}), ["biology"], DOCUMENTS)
+charged = []
+_, predictions = run(DenseConfig(model={MINILM!r}), Path({str(tmp_path)!r}), ["biology"], DOCUMENTS, charged)
 assert not {{"torch", "transformers", "tokenizers"}} & set(sys.modules)
-assert prepared.reused.cpu_seconds > 0
+documents, queries = charged
+assert documents.cpu_seconds > queries.cpu_seconds > 0
 print(msgspec.json.encode(predictions).decode())
 """
     done = subprocess.run(
@@ -103,8 +118,7 @@ print(msgspec.json.encode(predictions).decode())
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert first[0].reused is None
-    assert done.stdout.strip() == msgspec.json.encode(first[1]).decode()
+    assert done.stdout.strip() == msgspec.json.encode(first).decode()
 
 
 @needs_minilm
@@ -156,9 +170,11 @@ def test_prefixes_are_part_of_the_text(tiny_bert: Path, tmp_path: Path) -> None:
     plain = DenseConfig(model=str(tiny_bert), max_length=16)
     prefixed = DenseConfig(model=str(tiny_bert), max_length=16, query_prefix="query : ", document_prefix="query : ")
     exact = ranking(run(plain, tmp_path, ["query : cell"], documents)[1][0])
-    assert (exact.ids[0], exact.scores[0]) == ("a", pytest.approx(1, abs=1e-5))
+    assert exact.ids[0] == "a"
+    assert exact.scores[0] == pytest.approx(1, abs=1e-5)
     both = ranking(run(prefixed, tmp_path, ["cell"], documents)[1][0])
-    assert (both.ids[0], both.scores[0]) == ("b", pytest.approx(1, abs=1e-5))
+    assert both.ids[0] == "b"
+    assert both.scores[0] == pytest.approx(1, abs=1e-5)
 
 
 def test_cosine_normalises_and_dot_does_not(tiny_bert: Path, tmp_path: Path) -> None:
@@ -232,4 +248,4 @@ def test_a_query_that_is_not_text_is_refused(tiny_bert: Path, tmp_path: Path) ->
     model = Dense(DenseConfig(model=str(tiny_bert), max_length=16), 0)
     model.prepare(resources_of(tmp_path, [Document(id="a", text="cell")]))
     with pytest.raises(RunFailed, match="q1 is not text"):
-        model.predict([Example("q1", b"bytes")])
+        model.predict([Example("q1", ["tcp", 443.0])])

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.contract import Corpus, Document, Example, Inputs, Ranking, Request, Resources
+from harness.contract import Corpus, Cost, Document, Example, Inputs, Ranking, Request, Resources
 from harness.errors import SubmissionError
 from harness.models.static import Static, StaticConfig
 
@@ -39,14 +39,15 @@ def test_it_ranks_by_meaning_and_reads_a_second_run_from_the_cache(tmp_path: Pat
     path = tmp_path / "corpus.jsonl"
     path.write_bytes(b"\n".join(msgspec.json.encode(document) for document in documents))
     inputs = Inputs(Request(depth=2), Corpus(str(path), 2, "digest"))
-    resources = Resources(inputs, ["q"], tmp_path / "scratch", tmp_path / "cache")
+    charged: list[Cost] = []
+    resources = Resources(inputs, ["q"], tmp_path / "scratch", tmp_path / "cache", charge=charged.append)
     answers = []
     for _ in range(2):
         model = Static(StaticConfig(), 0)
         prepared = model.prepare(resources)
         answers.append(model.predict([Example("q", "which planets orbit stars")]))
     assert answers[0] == answers[1]
-    assert prepared.reused is not None
+    assert len(charged) == 2, "the documents and the query of the second run"
     assert prepared.facts["dimensions"] == 256
     output = answers[0][0].output
     assert isinstance(output, Ranking)

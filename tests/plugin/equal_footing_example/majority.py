@@ -136,7 +136,8 @@ class Logistic:
             saved = np.load(checkpoint)
             weights, step = saved["weights"], int(saved["step"])
             spent = Cost(cpu_seconds=float(saved["cpu"]), wall_seconds=float(saved["wall"]))
-        resumed, reused = step, spent
+            resources.charge(spent)
+        resumed = step
         while step < self._config.steps:
             with Stopwatch() as watch:
                 weights = weights + 0.5 * x.T @ (y - 1 / (1 + np.exp(-x @ weights))) / len(y)
@@ -151,7 +152,7 @@ class Logistic:
             unfinished.replace(checkpoint)
             resources.progress(step, self._config.steps, "steps")
         self._weights, self._labels = weights, resources.request.labels
-        return Prepared(reused=reused if resumed else None, facts={"steps": step, "resumed_at_step": resumed})
+        return Prepared(facts={"steps": step, "resumed_at_step": resumed})
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         x = np.array([[*e.input, 1.0] for e in examples])

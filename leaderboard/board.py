@@ -1,0 +1,190 @@
+"""The board: the runs of one task, best first, what each took, and a chart of score against cost.
+
+Address: `/?task=NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from harness.errors import nearest
+from harness.plain import plain
+from harness.store import read
+from leaderboard import charts, text
+from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
+
+_EXPLAINED = {
+    "nDCG@10": "Normalised discounted cumulative gain of the first ten documents: 1 is the best possible order.",
+    "R@100": "Recall: the share of the relevant documents that are among the first 100.",
+    "R@1000": "Recall: the share of the relevant documents that are among the first 1,000.",
+    "AP": "Average precision: precision at each relevant document, averaged; its mean is known as MAP.",
+    "RR@10": "Reciprocal rank of the first relevant document, 0 if it is not among the first ten.",
+    "Judged@10": "The share of the first ten documents that somebody has judged at all.",
+}
+
+
+def show() -> None:
+    """Show the board of the task that the address names, else of the task with the most runs.
+
+    Raises `NoResults` if there are no results.
+    """
+    text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
+    with opened() as database:
+        tasks = [task["name"] for task in read.tasks(database)]
+        if not tasks:
+            raise NoResults("No submission has been evaluated yet.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            task = _choose_task(tasks)
+            version = _choose_version(read.task_versions(database, task))
+            all_runs = st.toggle("All runs", key="all", help="Older runs, other seeds and partial runs as well.")
+        results = [row for row in read.results(database, task) if _is_of(row, version)]
+    metric = version["primary_metric"]
+    _show_card(version)
+    found = entries(results, metric, all_runs=all_runs)
+    if found:
+        _show_table(found, metric)
+        text.section(f"{metric} against cost")
+        charts.score_against_cost(found, metric)
+        text.note(
+            "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one."
+        )
+    else:
+        text.section("No finished run over the whole task yet")
+        text.note("“All runs” above shows partial ones; the table below says what the others need.")
+    _show_unfinished(results)
+
+
+def _choose_task(names: Sequence[str]) -> str:
+    asked = st.query_params.get("task")
+    chosen: str = st.selectbox("Task", names, key="task", format_func=plain, bind="query-params", width=340)
+    if asked is not None and asked not in names:
+        near = nearest(asked, names)
+        text.note(f"No results for a task {asked!r}." + (f" Did you mean {near!r}?" if near else ""))
+    return chosen
+
+
+def _choose_version(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Scores over other data or under another protocol are not comparable, so one version is shown at a time."""
+    if len(versions) == 1:
+        return versions[0]
+
+    def label(index: int) -> str:
+        version = versions[index]
+        return plain(f"{version['protocol']}, data {version['digest'][:8]}, since {version['created']:%Y-%m-%d}")
+
+    index: int = st.selectbox("Version of the task", range(len(versions)), format_func=label, width=340)
+    return versions[index]
+
+
+def _is_of(row: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
+    return (row["task_digest"], row["protocol"]) == (version["digest"], version["protocol"])
+
+
+def _show_card(task: Mapping[str, Any]) -> None:
+    if task["generated"]:
+        text.marks(["generated data: made by a program, not collected"])
+    text.paragraph(task["description"])
+    counts = {text.readable(name): _fact(value) for name, value in task["facts"].items()}
+    text.facts({"Protocol": task["protocol"]} | counts | {"Licence": task["licence"]})
+    metric = task["primary_metric"]
+    if metric in _EXPLAINED:
+        text.note(f"{metric}: {_EXPLAINED[metric]}")
+
+
+def _fact(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _show_table(found: Sequence[Entry], metric: str) -> None:
+    others = sorted({name for entry in found for name in entry.metrics if name != metric})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        extra = st.multiselect("More metrics", others, format_func=plain, key="metrics", width=340)
+        labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
+        chosen = st.selectbox(
+            "Open a run", list(labels), index=None, format_func=labels.__getitem__, placeholder="Or click its row"
+        )
+    table = text.frame([_cells(entry, metric, extra) for entry in found])
+    selection = st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(found) <= 25 else 900,
+        column_config=_columns(metric, extra),
+        on_select="rerun",
+        selection_mode="single-row",
+        key="runs",
+        alt=f"Runs of the task, best {metric} first",
+    )
+    st.download_button("Download CSV", text.csv(table), "board.csv", "text/csv", type="tertiary")
+    rows = selection["selection"]["rows"]
+    if rows or chosen:
+        run = found[rows[0]].run if rows else chosen
+        st.switch_page("run_page.py", query_params={"run": str(run)})
+
+
+def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
+    return {
+        "Rank": entry.rank,
+        "Submission": entry.label,
+        metric: entry.value,
+        "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
+        **{name: entry.metrics.get(name) for name in extra},
+        "Prepare (CPU s)": entry.prepare_cpu_seconds,
+        "Predict (CPU s)": entry.predict_cpu_seconds,
+        "Peak memory (MB)": _megabytes(entry.peak_rss_bytes),
+        "Index (MB)": _megabytes(entry.index_bytes),
+        "n": entry.n,
+        "Marks": list(entry.marks),
+        "Date (UTC)": entry.created,
+    }
+
+
+def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "Rank": number(width=55, help="Equal scores share a rank; runs over a part of the task have none."),
+        "Submission": st.column_config.TextColumn(width="medium"),
+        **{name: number(format=f"%.{DIGITS}f") for name in (metric, *extra)},
+        "Prepare (CPU s)": number(format="%.2f", help="Indexing or training, over all cores."),
+        "Predict (CPU s)": number(format="%.2f", help="All examples, over all cores."),
+        "Peak memory (MB)": number(format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."),
+        "Index (MB)": number(format="%.1f", help="In memory and on disk."),
+        "n": number(width=60, help="Examples asked."),
+        "Marks": st.column_config.ListColumn(
+            help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
+            "at its first cost. partial: not all examples were asked."
+        ),
+        "Date (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+    }
+
+
+def _megabytes(count: int | None) -> float | None:
+    return None if count is None else count / 1e6
+
+
+def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
+    unfinished = [row for row in results if row["state"] != "done"]
+    if not unfinished:
+        return
+    text.section("Not finished")
+    table = text.frame(
+        [
+            {
+                "Submission": row["submission"],
+                "State": row["state"],
+                "Reason": row["reason"],
+                "Next step": row["next_step"] or ("Wait for it." if row["state"] == "running" else ""),
+                "Run": row["run"],
+                "Since (UTC)": row["created"],
+            }
+            for row in unfinished
+        ]
+    )
+    date = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+    st.dataframe(table, hide_index=True, column_config={"Since (UTC)": date}, alt="Runs that are not finished")
+
+
+if __name__ == "__main__":
+    show()

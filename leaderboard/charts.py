@@ -1,0 +1,129 @@
+"""The charts: score against processor seconds, and how the scores of single examples are spread.
+
+Colours are those of Okabe and Ito (2008), told apart with any colour vision; shape and fill say the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import streamlit as st
+
+from leaderboard import text
+from leaderboard.rows import DIGITS, Entry, pareto
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
+
+_BEST, _OTHER = "Pareto-best", "dominated"
+_COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
+_LEAST_SECONDS = 0.001  # a logarithmic axis has no zero
+_BINS = 20
+_MOST_LABELS = 20
+
+
+def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
+    """Scatter of runs over the whole task: processor seconds (logarithmic) by score with its 95 % interval."""
+    shown = [entry for entry in entries if entry.rank is not None and entry.cpu_seconds is not None]
+    if not shown:
+        return
+    best = pareto(shown)
+    table = text.frame([_point(entry, entry.run in best, len(shown)) for entry in shown])
+    first, second, ink = _COLOURS[_theme()]
+    kind = alt.Scale(domain=[_BEST, _OTHER], range=[first, second])
+    base = alt.Chart(table).encode(x=_seconds_axis(table), y=_score_axis(metric), tooltip=_tooltip(metric))
+    colour = alt.Color("kind:N", scale=kind, legend=alt.Legend(title=None, orient="top"))
+    shape = alt.Shape("kind:N", scale=alt.Scale(domain=[_BEST, _OTHER], range=["circle", "diamond"]))
+    front = base.transform_filter(alt.datum.kind == _BEST).mark_line(
+        color=first, opacity=0.45, interpolate="step-after"
+    )
+    intervals = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
+    points = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour, shape=shape)
+    names = base.mark_text(align="left", dx=11, fontSize=13, color=ink).encode(text="label:N")
+    chart = alt.layer(front, intervals, points, names).properties(height=360)
+    st.altair_chart(chart, width="stretch", alt=_description(shown, best, metric))
+
+
+def spread(values: FloatArray, statistic: str) -> None:
+    """Histogram of a statistic over a run's examples, values [n]."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return
+    counts, edges = np.histogram(finite, bins=_BINS, range=(0, 1) if 0 <= finite.min() <= finite.max() <= 1 else None)
+    table = text.frame(
+        [
+            {"low": low, "high": high, "count": count}
+            for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        ]
+    )
+    chart = (
+        alt.Chart(table)
+        .mark_bar(color=_COLOURS[_theme()][0], binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title=statistic),
+            x2="high:Q",
+            y=alt.Y("count:Q", title="Examples"),
+            tooltip=[
+                alt.Tooltip("low:Q", title="From", format=".2f"),
+                alt.Tooltip("high:Q", title="to", format=".2f"),
+                alt.Tooltip("count:Q", title="Examples"),
+            ],
+        )
+        .properties(height=250)
+    )
+    alternative = f"Histogram of {statistic} over {len(finite)} examples, mean {finite.mean():.{DIGITS}f}"
+    st.altair_chart(chart, width="stretch", alt=alternative)
+
+
+def _point(entry: Entry, is_best: bool, shown: int) -> dict[str, Any]:
+    seconds = entry.cpu_seconds or 0.0
+    return {
+        "name": entry.label,
+        "label": entry.label if is_best or shown <= _MOST_LABELS else "",
+        "kind": _BEST if is_best else _OTHER,
+        "seconds": max(seconds, _LEAST_SECONDS),
+        "score": entry.value,
+        "low": entry.low,
+        "high": entry.high,
+        "interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
+        "prepare": entry.prepare_cpu_seconds,
+        "predict": entry.predict_cpu_seconds,
+    }
+
+
+def _seconds_axis(table: Any) -> alt.X:
+    # Room on the right for the names, and a range of its own so that a single run is not stretched over the axis.
+    domain = [table["seconds"].min() / 2, table["seconds"].max() * 5]
+    axis = alt.Axis(format="~g", tickCount=6, grid=False, ticks=True)
+    title = "CPU seconds, prepare and predict (log scale)"
+    return alt.X("seconds:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)
+
+
+def _score_axis(metric: str) -> alt.Y:
+    return alt.Y("score:Q", scale=alt.Scale(zero=False, padding=12), title=metric)
+
+
+def _tooltip(metric: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("name:N", title="Submission"),
+        alt.Tooltip("score:Q", title=metric, format=f".{DIGITS}f"),
+        alt.Tooltip("interval:N", title="95 % interval"),
+        alt.Tooltip("prepare:Q", title="Prepare (CPU s)", format=".2f"),
+        alt.Tooltip("predict:Q", title="Predict (CPU s)", format=".2f"),
+    ]
+
+
+def _description(shown: Sequence[Entry], best: set[str], metric: str) -> str:
+    listed = "; ".join(
+        f"{entry.label} {entry.value:.{DIGITS}f} at {entry.cpu_seconds:.2f} CPU seconds"
+        for entry in shown
+        if entry.run in best
+    )
+    return f"Scatter plot of {metric} against CPU seconds for {len(shown)} runs. Pareto-best: {listed}."
+
+
+def _theme() -> str:
+    return "dark" if st.context.theme.type == "dark" else "light"

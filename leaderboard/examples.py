@@ -1,0 +1,168 @@
+"""The examples of a run: how their scores are spread, a table to choose from, and one question with its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
+from harness.errors import UnknownName
+from harness.plain import plain
+from harness.store import Database, read
+from leaderboard import charts, text
+from leaderboard.rows import DIGITS
+
+if TYPE_CHECKING:
+    from harness.store.read import ExampleView
+
+_TALLEST = 390  # pixels; a longer table scrolls
+_TITLE_WIDTH = 520
+
+
+def show(database: Database, run: str, metric: str) -> None:
+    """The run's scores by example, and the example that the address names (`example=ID`)."""
+    ids, columns = read.example_scores(database, run)
+    if ids:
+        text.section("Examples")
+        statistic = metric if metric in columns else next(iter(columns))
+        left, right = st.columns([2, 3], gap="medium")
+        with left:
+            charts.spread(columns[statistic], statistic)
+        with right:
+            names = [statistic, *(name for name in columns if name != statistic)]
+            scores = zip(*(columns[name].tolist() for name in names), strict=True)
+            texts = read.example_texts(database, run)
+            table = text.frame(
+                [
+                    {"Example": id, "Question": asked} | dict(zip(names, values, strict=True))
+                    for id, asked, values in zip(ids, texts, scores, strict=True)
+                ]
+            )
+            _choose(table, ids, names)
+    asked_for = st.query_params.get("example")
+    if asked_for is not None:
+        _show_asked(database, run, asked_for)
+    elif ids:
+        text.note("Click the left edge of a row to see its question, the right answers and what the model said.")
+
+
+def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
+    def opened() -> None:
+        rows = st.session_state["examples"]["selection"]["rows"]
+        if rows:
+            st.query_params["example"] = ids[rows[0]]
+
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=250,
+        column_config={
+            "Question": st.column_config.TextColumn(width="large"),
+            **{name: st.column_config.NumberColumn(format=f"%.{DIGITS}f") for name in statistics},
+        },
+        on_select=opened,
+        selection_mode="single-row",
+        key="examples",
+        alt="Scores of every example",
+    )
+    st.download_button("Download CSV", text.csv(table), "examples.csv", "text/csv", type="tertiary")
+
+
+def _show_asked(database: Database, run: str, example_id: str) -> None:
+    try:
+        view = read.example(database, run, example_id)
+    except UnknownName as error:
+        text.section(f"No example {example_id!r} in this task")
+        text.paragraph(error.hint if error.hint.startswith("Did you mean") else "The table above lists them all.")
+        return
+    text.section(f"Example {example_id}")
+    st.text(plain(view.text, lines=True))
+    if view.prediction is None:
+        text.note("No prediction is stored for it yet.")
+        _show_gold(view.gold)
+        return
+    match view.prediction.output:
+        case Ranking() as ranking:
+            _show_ranking(ranking, view)
+        case Classes(label, by_class):
+            text.facts({"Answer": label})
+            best_first = sorted(by_class.items(), key=lambda item: -item[1])
+            _show_table([{"Class": name, "Score": score} for name, score in best_first])
+            _show_gold(view.gold)
+        case Texts(answers):
+            for answer in answers:
+                st.code(plain(answer, lines=True), language=None, wrap_lines=True)
+            _show_gold(view.gold)
+        case LogLikelihood(nats, byte_count):
+            text.facts({"Log-likelihood (nats)": f"{nats:.{DIGITS}f}", "Bytes": f"{byte_count:,}"})
+            _show_gold(view.gold)
+        case Failure(kind, message):
+            text.facts({"No answer": kind.replace("_", " ")})
+            text.paragraph(message)
+            _show_gold(view.gold)
+
+
+def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
+    """The ranked documents with their grades; then the relevant documents that the model did not find."""
+    grades: dict[str, int] = view.gold
+    relevant = {document for document, grade in grades.items() if grade > 0}
+    missed = relevant.difference(ranking.ids)
+    text.facts(
+        {
+            "Documents ranked": f"{len(ranking.ids):,}",
+            "Relevant": f"{len(relevant):,}",
+            "Relevant and ranked": f"{len(relevant) - len(missed):,}",
+        }
+    )
+    rows = [
+        {
+            "Rank": str(rank),
+            "Relevant": "✓" if document in relevant else "",
+            "Grade": grades.get(document),
+            "Document": document,
+            "Title": view.titles.get(document, ""),
+            "Score": score,
+        }
+        for rank, (document, score) in enumerate(zip(ranking.ids, ranking.scores, strict=True), start=1)
+    ]
+    _show_table(rows)
+    if missed:
+        text.section("Relevant, but not in the list")
+        _show_table(
+            [
+                {
+                    "Rank": "not in the list",
+                    "Grade": grades[document],
+                    "Document": document,
+                    "Title": view.titles.get(document, ""),
+                }
+                for document in sorted(missed)
+            ]
+        )
+    text.note("In the model's order. Titles are kept for documents that some run ranked among its first ten.")
+
+
+def _show_table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    st.dataframe(
+        text.frame(rows),
+        hide_index=True,
+        height="content" if len(rows) <= 10 else _TALLEST,
+        column_config={
+            "Rank": st.column_config.TextColumn(alignment="right"),
+            "Relevant": st.column_config.TextColumn(width=75, alignment="center"),
+            "Grade": st.column_config.NumberColumn(width=65, help="As somebody judged it; empty if nobody did."),
+            "Score": st.column_config.NumberColumn(format=f"%.{DIGITS}f"),
+            "Title": st.column_config.TextColumn(width=_TITLE_WIDTH),
+        },
+        alt="The model's answer",
+    )
+
+
+def _show_gold(gold: Any) -> None:
+    text.note("The right answer:")
+    shown = gold if isinstance(gold, str) else json.dumps(gold, ensure_ascii=False, indent=2)
+    st.code(plain(shown, lines=True), language=None, wrap_lines=True)

@@ -1,0 +1,160 @@
+"""What the board says of a task, worked out from stored runs: latest runs, ranks with ties, marks, Pareto front."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.plain import plain
+from harness.store import Database, open_database
+
+DIGITS = 4
+"""Decimals of a score that are shown; scores that look equal share a rank."""
+
+
+class NoResults(StoreError):
+    """There is nothing to show yet, which is no fault."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run in the table of its task."""
+
+    run: str
+    label: str
+    """The submission's name as plain text, with a digest where two submissions share the name."""
+    rank: int | None
+    """None for a run over a part of the task, which is not comparable."""
+    value: float
+    low: float
+    high: float
+    higher_is_better: bool
+    metrics: Mapping[str, float]
+    """All metrics by name, the primary one included."""
+    prepare_cpu_seconds: float | None
+    predict_cpu_seconds: float | None
+    peak_rss_bytes: int | None
+    index_bytes: int | None
+    n: int
+    coverage: float | None
+    marks: tuple[str, ...]
+    created: datetime
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Prepare and predict together; None if either is unknown."""
+        if self.prepare_cpu_seconds is None or self.predict_cpu_seconds is None:
+            return None
+        return self.prepare_cpu_seconds + self.predict_cpu_seconds
+
+
+@contextmanager
+def opened() -> Iterator[Database]:
+    """The database that HARNESS_DB names, opened anew, so that new results and a replaced file are seen at once.
+
+    Raises `NoResults` if there is none, `StoreError` if it cannot be read.
+    """
+    where = os.environ.get("HARNESS_DB", "results.db")
+    if "://" not in where and not Path(where).exists():
+        raise NoResults(f"There is no database {where}.")
+    database = open_database(where, create=False)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool) -> list[Entry]:
+    """The finished runs, best first, from rows of `harness.store.read.results` (newest first) of one task version.
+
+    Without `all_runs`: of each submission the latest run over the whole task. Runs over a part come last, unranked.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    for row in results:
+        if row["state"] == "done" and row["value"] is not None:
+            scores.setdefault(row["run"], {})[row["metric"]] = row["value"]
+    done = [row for row in results if row["metric"] == metric and metric in scores.get(row["run"], {})]
+    chosen = done if all_runs else _latest(done)
+    chosen = sorted(chosen, key=_goodness, reverse=True)
+    chosen = [row for row in chosen if not is_partial(row)] + [row for row in chosen if is_partial(row)]
+    labels = _labels(chosen)
+    whole = [round(_goodness(row), DIGITS) for row in chosen if not is_partial(row)]
+    return [
+        Entry(
+            run=row["run"],
+            label=labels[row["submission_digest"]],
+            rank=None if is_partial(row) else 1 + whole.index(round(_goodness(row), DIGITS)),
+            value=row["value"],
+            low=row["ci_low"],
+            high=row["ci_high"],
+            higher_is_better=row["higher_is_better"],
+            metrics=scores[row["run"]],
+            prepare_cpu_seconds=row["prepare_cpu_seconds"],
+            predict_cpu_seconds=row["predict_cpu_seconds"],
+            peak_rss_bytes=row["peak_rss_bytes"],
+            index_bytes=row["index_bytes"],
+            n=row["n"],
+            coverage=row["coverage"],
+            marks=marks(row),
+            created=row["created"],
+        )
+        for row in chosen
+    ]
+
+
+def is_partial(row: Mapping[str, Any]) -> bool:
+    """True if the run was asked fewer examples than the task has."""
+    return bool(row["n"] < row["task_examples"])
+
+
+def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader must know before comparing the row."""
+    found = []
+    if row["runs_code"]:
+        found.append("own code")
+    if row["prepare_cached"]:
+        found.append("cached")
+    if is_partial(row):
+        found.append(f"partial: {row['n']:,} of {row['task_examples']:,}")
+    if row["coverage"] is not None and row["coverage"] < 1:
+        found.append(f"{row['coverage']:.1%} answered")
+    return tuple(found)
+
+
+def pareto(found: Sequence[Entry]) -> set[str]:
+    """Runs over the whole task that no other one beats: none is at least as good and as cheap, and better in one."""
+    points = {
+        entry.run: ((entry.value if entry.higher_is_better else -entry.value), -entry.cpu_seconds)
+        for entry in found
+        if entry.rank is not None and entry.cpu_seconds is not None
+    }
+    return {
+        run
+        for run, (score, thrift) in points.items()
+        if not any(s >= score and t >= thrift and (s, t) != (score, thrift) for s, t in points.values())
+    }
+
+
+def _latest(done: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    latest: dict[str, Mapping[str, Any]] = {}
+    for row in done:
+        if not is_partial(row):
+            latest.setdefault(row["submission_digest"], row)
+    return list(latest.values())
+
+
+def _goodness(row: Mapping[str, Any]) -> float:
+    return float(row["value"] if row["higher_is_better"] else -row["value"])
+
+
+def _labels(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    names = {row["submission_digest"]: plain(row["submission"]) for row in rows}
+    taken = Counter(names.values())
+    return {digest: name if taken[name] == 1 else f"{name} ({digest[:6]})" for digest, name in names.items()}

@@ -1,0 +1,202 @@
+"""The page of one run: its scores, what it took, its examples, and how the number was made.
+
+Address: `/run?run=KEY`, with `&example=ID` for one example.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+import yaml
+
+from harness.errors import UnknownName
+from harness.plain import plain
+from harness.store import read
+from leaderboard import examples, text
+from leaderboard.rows import DIGITS, marks, opened
+
+if TYPE_CHECKING:
+    from harness.store.read import Attempt, RunDetail
+
+
+def show() -> None:
+    """Show the run that the address names; without one, or for an unknown one, say where to find it."""
+    key = st.query_params.get("run", "")
+    with opened() as database:
+        try:
+            detail = read.run(database, key)
+        except UnknownName:
+            _say_unknown(key)
+            return
+        summary = detail.summary
+        st.page_link("board.py", label="← Board", query_params={"task": summary["task"]})
+        _show_head(detail)
+        if detail.scores:
+            _show_numbers(detail)
+        examples.show(database, key, summary["metric"])
+    _show_origin(detail)
+    _show_attempts(detail.attempts)
+
+
+def _say_unknown(key: str) -> None:
+    st.page_link("board.py", label="← Board")
+    text.title(f"There is no run {key!r} in this database" if key else "No run chosen")
+    text.paragraph("The link may be of another database. The board lists the runs of this one.")
+
+
+def _show_head(detail: RunDetail) -> None:
+    summary = detail.summary
+    date = f"{summary['created']:%Y-%m-%d %H:%M} UTC"
+    text.title(summary["submission"], f"{summary['task']} · {summary['protocol']} · {date} · run {summary['run']}")
+    text.marks([*marks(summary), *(["generated data"] if summary["generated"] else [])])
+    text.paragraph(detail.description)
+    if summary["state"] != "done":
+        text.section(f"This run is {summary['state']}")
+        text.paragraph(summary["reason"])
+        text.paragraph(summary["next_step"])
+
+
+def _show_numbers(detail: RunDetail) -> None:
+    summary = detail.summary
+    text.figures(
+        [
+            (
+                summary["metric"],
+                f"{summary['value']:.{DIGITS}f}",
+                f"95 % interval {summary['ci_low']:.{DIGITS}f} – {summary['ci_high']:.{DIGITS}f}",
+            ),
+            ("Prepare", _seconds(summary["prepare_cpu_seconds"]), "CPU seconds"),
+            ("Predict", _seconds(summary["predict_cpu_seconds"]), "CPU seconds"),
+            ("Peak memory", _megabytes(summary["peak_rss_bytes"]), "less an empty worker's"),
+            ("Index", _megabytes(summary["index_bytes"]), "in memory and on disk"),
+            ("Examples", f"{summary['n']:,}", f"of {summary['task_examples']:,}, {summary['coverage']:.1%} answered"),
+        ]
+    )
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        text.section("Costs")
+        st.dataframe(text.frame(_costs(summary)), hide_index=True, column_config=_COST_COLUMNS, alt="Costs by phase")
+    with right:
+        text.section("Scores")
+        scores = [
+            {"Metric": s["metric"], "Value": s["value"], "Low": s["ci_low"], "High": s["ci_high"], "n": s["n"]}
+            for s in detail.scores
+        ]
+        decimals = st.column_config.NumberColumn(format=f"%.{DIGITS}f")
+        limits = {"Value": decimals, "Low": decimals, "High": decimals}
+        st.dataframe(text.frame(scores), hide_index=True, column_config=limits, alt="Scores with 95 % intervals")
+        text.note("Low and high bound the 95 % bootstrap interval over examples.")
+
+
+_COST_COLUMNS = {
+    "CPU s": st.column_config.NumberColumn(format="%.2f", help="User and system time, over all cores."),
+    "Wall s": st.column_config.NumberColumn(format="%.2f"),
+    "Work": st.column_config.TextColumn(help="cached: found in a cache and charged at its first cost."),
+}
+
+
+def _costs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "Phase": phase,
+            "CPU s": summary[f"{phase}_cpu_seconds"],
+            "Wall s": summary[f"{phase}_wall_seconds"],
+            "Basis": "observed here",
+            "Work": "cached" if phase == "prepare" and summary["prepare_cached"] else "done in this run",
+        }
+        for phase in ("prepare", "predict")
+    ]
+
+
+def _show_origin(detail: RunDetail) -> None:
+    text.section("How this number was made")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        text.note("1. Save the submission; paths in it are relative to the file:")
+        st.code(_as_yaml(detail.config), language="yaml")
+        text.note("2. Run it:")
+        st.code(_command(detail.summary), language="bash", wrap_lines=True)
+    with right:
+        with st.expander("Environment and versions", expanded=True):
+            st.dataframe(_pairs(_provenance(detail)), hide_index=True, height=300, alt="Environment and versions")
+        if detail.prepared:
+            with st.expander("What the model reported of its index or training"):
+                st.dataframe(_pairs(detail.prepared), hide_index=True, alt="Facts that the model reported")
+
+
+def _as_yaml(config: Mapping[str, Any]) -> str:
+    shown = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    # ASCII escapes keep the file exact where it holds characters that must not be shown as they are.
+    return shown if plain(shown, lines=True) == shown else yaml.safe_dump(dict(config), sort_keys=False)
+
+
+def _command(summary: Mapping[str, Any]) -> str:
+    file = re.sub(r"[^A-Za-z0-9._-]+", "-", summary["submission"]).strip("-.") or "submission"
+    family, colon, folder = summary["task"].partition(":")
+    task = f"{family}:path/to/{folder}" if colon else summary["task"]
+    words = ["harness", "eval", f"{file}.yaml", "--task", plain(task), "--seed", str(summary["seed"])]
+    words += ["--limit", str(summary["example_limit"])] if summary["example_limit"] else []
+    words += ["--allow-code"] if summary["runs_code"] else []
+    return shlex.join(words)
+
+
+def _provenance(detail: RunDetail) -> dict[str, Any]:
+    summary = detail.summary
+    packages = detail.environment.get("packages", {})
+    return {
+        "Code version": summary["code_version"],
+        "Seed": summary["seed"],
+        "Submission digest": summary["submission_digest"],
+        "Task digest": summary["task_digest"],
+        "Protocol": summary["protocol"],
+        **{text.readable(name): value for name, value in detail.environment.items() if name != "packages"},
+        **packages,
+    }
+
+
+def _pairs(values: Mapping[str, Any]) -> Any:
+    return text.frame([{"What": name, "Value": str(value)} for name, value in values.items()])
+
+
+def _show_attempts(attempts: Sequence[Attempt]) -> None:
+    if not attempts:
+        return
+    text.section("Attempts")
+    ended = [attempt for attempt in attempts if attempt.state != "killed"]
+    killed = [attempt for attempt in attempts if attempt.state == "killed"]
+    for shown, label in ((ended, "Worker processes of this run"), (killed, "Killed")):
+        if shown:
+            text.note(label)
+            st.dataframe(text.frame([_attempt(a) for a in shown]), hide_index=True, alt=label)
+    for attempt in attempts:
+        if attempt.log:
+            with st.expander(f"Log of attempt {attempt.number}"):
+                st.code(plain(attempt.log, lines=True), language=None, height=320)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "Attempt": attempt.number,
+        "State": attempt.state,
+        "Reason": attempt.reason,
+        "Started (UTC)": attempt.started,
+        "Ended (UTC)": attempt.ended,
+        "Prepare (CPU s)": attempt.prepare_cpu_seconds,
+        "Predictions kept (CPU s)": attempt.predict_cpu_seconds,
+    }
+
+
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:,.2f}"
+
+
+def _megabytes(count: int | None) -> str:
+    return "unknown" if count is None else f"{count / 1e6:,.1f} MB"
+
+
+if __name__ == "__main__":
+    show()

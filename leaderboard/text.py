@@ -1,0 +1,123 @@
+"""Showing stored text, which strangers wrote: as itself, in HTML, tables and files, and never as markup.
+
+Streamlit's markdown loads images, makes links and turns `:name:` into icons even where it is escaped, so stored
+text does not go through it: only through the functions here, `st.code`, `st.text`, or a table made by `frame`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from harness.plain import plain
+
+_STYLE = """
+<style>
+.block-container { padding-top: 2.6rem; max-width: 86rem; }
+.ef-title { font-size: 1.75rem; font-weight: 650; line-height: 1.25; letter-spacing: -.01em; margin: 0;
+            overflow-wrap: anywhere; }
+.ef-section { font-size: 1.08rem; font-weight: 600; margin: .9rem 0 0; }
+.ef-text { margin: 0; max-width: 60rem; overflow-wrap: anywhere; white-space: pre-line; }
+.ef-note { margin: 0; max-width: 60rem; font-size: .87rem; opacity: .72; overflow-wrap: anywhere; }
+.ef-title + .ef-note { margin-top: .2rem; }
+.ef-facts { display: flex; flex-wrap: wrap; gap: .55rem 2.2rem; margin: .1rem 0 !important; padding: 0 !important; }
+.ef-facts div, .ef-facts dt, .ef-facts dd { margin: 0 !important; padding: 0 !important; }
+.ef-facts dt { font-size: .8rem; font-weight: 400; opacity: .72; }
+.ef-facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.ef-large dd { font-size: 1.4rem; font-weight: 600; line-height: 1.3; }
+.ef-large dd small { display: block; font-size: .8rem; font-weight: 400; opacity: .72; }
+.ef-mark { display: inline-block; font-size: .8rem; padding: .05rem .5rem; border-radius: .3rem; margin-right: .35rem;
+           border: 1px solid currentColor; opacity: .85; }
+</style>
+"""
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def style() -> None:
+    """Put the app's own styles on the page; colours are the theme's, so dark and light both work."""
+    st.html(_STYLE)
+
+
+def title(text: object, below: object = "") -> None:
+    """The page's heading, and a line of small print below it."""
+    small = f'<p class="ef-note">{escaped(below)}</p>' if below else ""
+    st.html(f'<h1 class="ef-title">{escaped(text)}</h1>{small}')
+
+
+def section(text: object) -> None:
+    """The heading of a part of the page."""
+    st.html(f'<h2 class="ef-section">{escaped(text)}</h2>')
+
+
+def paragraph(text: object) -> None:
+    """Running text; nothing is shown for an empty one."""
+    if text:
+        st.html(f'<p class="ef-text">{escaped(text, lines=True)}</p>')
+
+
+def note(text: object) -> None:
+    """Small print that explains what stands above it."""
+    st.html(f'<p class="ef-note">{escaped(text)}</p>')
+
+
+def marks(names: Sequence[object]) -> None:
+    """Short labels in a row, such as `own code`."""
+    if names:
+        st.html("".join(f'<span class="ef-mark">{escaped(name)}</span>' for name in names))
+
+
+def facts(pairs: Mapping[str, object]) -> None:
+    """Names and values in a row that wraps."""
+    items = "".join(f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>" for name, value in pairs.items())
+    st.html(f'<dl class="ef-facts">{items}</dl>')
+
+
+def figures(items: Iterable[tuple[str, str, str]]) -> None:
+    """The numbers that matter most: (name, value, small print below the value)."""
+    shown = "".join(
+        f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}<small>{escaped(below)}</small></dd></div>"
+        for name, value, below in items
+    )
+    st.html(f'<dl class="ef-facts ef-large">{shown}</dl>')
+
+
+def escaped(text: object, *, lines: bool = False) -> str:
+    """The text for use inside HTML, with control characters written out."""
+    return html.escape(plain(text, lines=lines))
+
+
+def frame(records: Sequence[Mapping[str, Any]]) -> Any:
+    """A pandas table of the records with the text of every cell made plain, ready for `st.dataframe`."""
+    import pandas as pd
+
+    return pd.DataFrame([{name: _cell(value) for name, value in record.items()} for record in records])
+
+
+def csv(table: Any) -> bytes:
+    """The table as CSV (UTF-8); text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    safe = table.map(_no_formula).rename(columns=_no_formula)
+    encoded: bytes = safe.to_csv(index=False).encode()
+    return encoded
+
+
+def readable(name: str) -> str:
+    """A field name as words: `dangling_judgements` is shown as `Dangling judgements`."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _no_formula(value: Any) -> Any:
+    if isinstance(value, list):
+        value = ", ".join(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
