@@ -202,6 +202,7 @@ def models(kind: str | None, *, as_json: bool) -> None:
 
 
 def _kind_row(name: str, kind: Any) -> dict[str, Any]:
+    docs = kind.Config.field_docs()
     settings = [
         {
             "name": field_name,
@@ -209,7 +210,7 @@ def _kind_row(name: str, kind: Any) -> dict[str, Any]:
             "default": "required"
             if field.is_required()
             else _default_text(field.get_default(call_default_factory=True)),
-            "description": (field.description or "").replace("\n", " "),
+            "description": docs.get(field_name, ""),
         }
         for field_name, field in kind.Config.model_fields.items()
     ]

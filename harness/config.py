@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from harness.contract import Model
 
@@ -22,13 +28,55 @@ LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
 """A path in a submission, relative to the file that names it."""
 
 
-class ModelConfig(BaseModel):
+class Documented(BaseModel):
+    """Settings whose docstrings, below each field, are their descriptions in the JSON Schema.
+
+    Read from the source only when asked for: pydantic's own way does it at import, which costs every run.
+    """
+
+    @classmethod
+    def field_docs(cls) -> dict[str, str]:
+        """The docstring of each field that has one, by name."""
+        docs: dict[str, str] = {}
+        for owner in reversed(cls.__mro__):
+            if issubclass(owner, Documented) and owner is not Documented:
+                docs |= _docstrings_below_fields(owner)
+        return docs
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in cls.field_docs().items():
+            if name in properties:
+                properties[name]["description"] = text
+        return schema
+
+
+def _docstrings_below_fields(owner: type) -> dict[str, str]:
+    try:
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    except (OSError, TypeError):  # a class without a source file
+        return {}
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(below.value.value).replace("\n", " ")
+        for field, below in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
+
+
+class ModelConfig(Documented):
     """Settings of a model kind; unknown keys are errors, field docstrings are the documentation.
 
     No field may be a set: its order in JSON would change from run to run, and with it the submission's digest.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_size: int | None = Field(default=None, ge=1, le=100_000)
     """Examples per predict call; the default suits the kind."""

@@ -21,6 +21,7 @@ from harness.errors import HarnessError, InputError, InvalidPrediction, RunFaile
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
 from harness.metrics.bootstrap import intervals
+from harness.plain import brief
 from harness.provenance import code_version, environment
 from harness.store.claims import claim
 from harness.store.database import Database
@@ -102,8 +103,9 @@ def evaluate(
             run.score()
     except (RunFailed, InvalidPrediction, Interrupted) as error:
         state: Literal["failed", "interrupted"] = "interrupted" if isinstance(error, Interrupted) else "failed"
-        recorder.stop(state, error.message, error.hint)
-        return Outcome(submission.name, task.card.name, state, recorder.key, error.message, error.hint, run.log)
+        reason, next_step = brief(error.message), brief(error.hint)
+        recorder.stop(state, reason, next_step)
+        return Outcome(submission.name, task.card.name, state, recorder.key, reason, next_step, run.log)
     except InputError as error:
         with suppress(StoreError):  # where the store is what failed, the error says all there is to say
             recorder.stop("failed", error.message, error.hint)
@@ -149,7 +151,7 @@ class _Run:
                 self._predict_from(stored, worker, interrupt)
             state = "done"
         except HarnessError as error:
-            reason = error.message
+            reason = brief(error.message)
             state = "interrupted" if isinstance(error, Interrupted) else "failed"
             raise
         finally:

@@ -13,6 +13,11 @@ def plain(text: object, *, lines: bool = False) -> str:
     return "".join(c if c in kept or unicodedata.category(c) not in _CONTROLS else _escape(c) for c in str(text))
 
 
+def brief(text: str, limit: int = 2000) -> str:
+    """The text cut to `limit` characters, saying so: a stranger's message may be of any length."""
+    return text if len(text) <= limit else f"{text[:limit]} [... {len(text) - limit} more characters]"
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

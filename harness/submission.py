@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.config import ModelConfig, ModelKind
+from harness.config import Documented, ModelConfig, ModelKind
 from harness.contract import Model
 from harness.errors import InputError, SubmissionError, nearest
 from harness.registry import model_kind, model_kind_names, model_kinds
@@ -162,10 +162,10 @@ def _web_address(text: str) -> str:
     return text
 
 
-class _Fields(BaseModel):
+class _Fields(Documented):
     """A model for Equal Footing: `harness eval FILE` evaluates it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, title="Submission")
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Submission")
 
     name: Annotated[str, AfterValidator(_name)] = Field(min_length=1, max_length=100)
     """Shown on the leaderboard, as text."""

@@ -20,11 +20,11 @@ _NEXT_COMMAND = "harness eval submissions/bm25.yaml submissions/random.yaml --ta
 
 def show() -> None:
     """Show the page that the address asks for; an error that we can explain is a page, not a traceback."""
-    st.set_page_config(page_title="Equal Footing", page_icon=_ICON, layout="wide")
+    st.set_page_config(page_icon=_ICON, layout="wide")
     text.style()
     pages = [
         st.Page("board.py", title="Equal Footing", default=True),
-        st.Page("run_page.py", title="Run · Equal Footing", url_path="run", visibility="hidden"),
+        st.Page("run_page.py", title="A run · Equal Footing", url_path="run", visibility="hidden"),
     ]
     page = st.navigation(pages, position="hidden")
     try:

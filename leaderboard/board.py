@@ -115,9 +115,10 @@ def _show_table(found: Sequence[Entry], metric: str) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="runs",
+        placeholder="–",
         alt=f"Runs of the task, best {metric} first",
     )
-    st.download_button("Download CSV", text.csv(table), "board.csv", "text/csv", type="tertiary")
+    text.download(table, "board.csv")
     rows = selection["selection"]["rows"]
     if rows or chosen:
         run = found[rows[0]].run if rows else chosen

@@ -42,7 +42,7 @@ def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
     )
     intervals = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour, shape=shape)
-    names = base.mark_text(align="left", dx=11, fontSize=13, color=ink).encode(text="label:N")
+    names = base.mark_text(align="left", dx=8, dy=-11, fontSize=13, color=ink).encode(text="label:N")
     chart = alt.layer(front, intervals, points, names).properties(height=360)
     st.altair_chart(chart, width="stretch", alt=_description(shown, best, metric))
 
@@ -96,7 +96,7 @@ def _point(entry: Entry, is_best: bool, shown: int) -> dict[str, Any]:
 
 def _seconds_axis(table: Any) -> alt.X:
     # Room on the right for the names, and a range of its own so that a single run is not stretched over the axis.
-    domain = [table["seconds"].min() / 2, table["seconds"].max() * 5]
+    domain = [table["seconds"].min() / 2, table["seconds"].max() * 3]
     axis = alt.Axis(format="~g", tickCount=6, grid=False, ticks=True)
     title = "CPU seconds, prepare and predict (log scale)"
     return alt.X("seconds:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -21,17 +22,20 @@ _TALLEST = 390  # pixels; a longer table scrolls
 _TITLE_WIDTH = 520
 
 
-def show(database: Database, run: str, metric: str) -> None:
-    """The run's scores by example, and the example that the address names (`example=ID`)."""
+def show(database: Database, run: str, metrics: Sequence[str]) -> None:
+    """The run's scores by example, and the example that the address names (`example=ID`).
+
+    `metrics`: the task's, the primary one first; statistics that are no metric follow them.
+    """
     ids, columns = read.example_scores(database, run)
     if ids:
         text.section("Examples")
-        statistic = metric if metric in columns else next(iter(columns))
+        names = [name for name in metrics if name in columns]
+        names += [name for name in columns if name not in names]
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            charts.spread(columns[statistic], statistic)
+            charts.spread(columns[names[0]], names[0])
         with right:
-            names = [statistic, *(name for name in columns if name != statistic)]
             scores = zip(*(columns[name].tolist() for name in names), strict=True)
             texts = read.example_texts(database, run)
             table = text.frame(
@@ -45,7 +49,7 @@ def show(database: Database, run: str, metric: str) -> None:
     if asked_for is not None:
         _show_asked(database, run, asked_for)
     elif ids:
-        text.note("Click the left edge of a row to see its question, the right answers and what the model said.")
+        text.note("Tick a row to see its question, the right answers and what the model said.")
 
 
 def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
@@ -67,7 +71,7 @@ def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
         key="examples",
         alt="Scores of every example",
     )
-    st.download_button("Download CSV", text.csv(table), "examples.csv", "text/csv", type="tertiary")
+    text.download(table, "examples.csv")
 
 
 def _show_asked(database: Database, run: str, example_id: str) -> None:
@@ -109,16 +113,18 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
     grades: dict[str, int] = view.gold
     relevant = {document for document, grade in grades.items() if grade > 0}
     missed = relevant.difference(ranking.ids)
+    first = next((rank for rank, document in enumerate(ranking.ids, start=1) if document in relevant), None)
     text.facts(
         {
             "Documents ranked": f"{len(ranking.ids):,}",
             "Relevant": f"{len(relevant):,}",
             "Relevant and ranked": f"{len(relevant) - len(missed):,}",
+            "First relevant at rank": first or "not in the list",
         }
     )
     rows = [
         {
-            "Rank": str(rank),
+            "Rank": rank,
             "Relevant": "✓" if document in relevant else "",
             "Grade": grades.get(document),
             "Document": document,
@@ -133,7 +139,6 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
         _show_table(
             [
                 {
-                    "Rank": "not in the list",
                     "Grade": grades[document],
                     "Document": document,
                     "Title": view.titles.get(document, ""),
@@ -152,12 +157,13 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
         hide_index=True,
         height="content" if len(rows) <= 10 else _TALLEST,
         column_config={
-            "Rank": st.column_config.TextColumn(alignment="right"),
+            "Rank": st.column_config.Column(width=65),
             "Relevant": st.column_config.TextColumn(width=75, alignment="center"),
             "Grade": st.column_config.NumberColumn(width=65, help="As somebody judged it; empty if nobody did."),
             "Score": st.column_config.NumberColumn(format=f"%.{DIGITS}f"),
             "Title": st.column_config.TextColumn(width=_TITLE_WIDTH),
         },
+        placeholder="",
         alt="The model's answer",
     )
 

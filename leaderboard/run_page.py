@@ -37,7 +37,7 @@ def show() -> None:
         _show_head(detail)
         if detail.scores:
             _show_numbers(detail)
-        examples.show(database, key, summary["metric"])
+        examples.show(database, key, [score["metric"] for score in detail.scores])
     _show_origin(detail)
     _show_attempts(detail.attempts)
 
@@ -50,6 +50,7 @@ def _say_unknown(key: str) -> None:
 
 def _show_head(detail: RunDetail) -> None:
     summary = detail.summary
+    st.set_page_config(page_title=plain(f"{summary['submission']} on {summary['task']} · Equal Footing"))
     date = f"{summary['created']:%Y-%m-%d %H:%M} UTC"
     text.title(summary["submission"], f"{summary['task']} · {summary['protocol']} · {date} · run {summary['run']}")
     text.marks([*marks(summary), *(["generated data"] if summary["generated"] else [])])
@@ -129,9 +130,10 @@ def _show_origin(detail: RunDetail) -> None:
 
 
 def _as_yaml(config: Mapping[str, Any]) -> str:
-    shown = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    said = {name: value for name, value in config.items() if value != ""}
+    shown: str = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=80)
     # ASCII escapes keep the file exact where it holds characters that must not be shown as they are.
-    return shown if plain(shown, lines=True) == shown else yaml.safe_dump(dict(config), sort_keys=False)
+    return shown if plain(shown, lines=True) == shown else yaml.safe_dump(said, sort_keys=False, width=80)
 
 
 def _command(summary: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from harness.plain import plain
 _STYLE = """
 <style>
 .block-container { padding-top: 2.6rem; max-width: 86rem; }
+[data-testid="stPageLink"] a { padding-left: 0; }
 .ef-title { font-size: 1.75rem; font-weight: 650; line-height: 1.25; letter-spacing: -.01em; margin: 0;
             overflow-wrap: anywhere; }
 .ef-section { font-size: 1.08rem; font-weight: 600; margin: .9rem 0 0; }
@@ -101,6 +102,11 @@ def csv(table: Any) -> bytes:
     safe = table.map(_no_formula).rename(columns=_no_formula)
     encoded: bytes = safe.to_csv(index=False).encode()
     return encoded
+
+
+def download(table: Any, file: str) -> None:
+    """A button that saves the table as CSV; the built-in export, which knows no formulas, is switched off."""
+    st.download_button("Download CSV", csv(table), file, "text/csv", type="tertiary", icon=":material/download:")
 
 
 def readable(name: str) -> str:
