@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,16 @@ def results(task: str | None, db: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("run")
+@_db
+def log(run: str, db: str) -> None:
+    """Show what the model of a RUN printed, attempt by attempt."""
+    from harness import commands
+
+    commands.log(run, db)
+
+
+@cli.command()
 @_options(_data, _json)
 def tasks(data: Path | None, as_json: bool) -> None:
     """List the tasks, what they need of a model, and where their data is."""
@@ -171,6 +182,9 @@ def doctor(data: Path | None, db: str, as_json: bool) -> None:
 
 def main() -> None:
     """Run a command; errors are sentences, not tracebacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names may hold what an old terminal's encoding lacks
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:

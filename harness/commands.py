@@ -12,6 +12,7 @@ from typing import Any
 from harness import registry, submission
 from harness.contract import Places, Task
 from harness.errors import DataError, HarnessError, InputError, RunFailed, StoreError, SubmissionError
+from harness.plain import plain
 from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
 
 
@@ -114,7 +115,8 @@ def results(task: str | None, db: str, *, as_json: bool) -> None:
 
 def _result_cells(row: dict[str, Any]) -> list[Any]:
     done = row["value"] is not None
-    cpu = (row["prepare_cpu_seconds"] or 0.0) + (row["predict_cpu_seconds"] or 0.0) if done else None
+    seconds = [row["prepare_cpu_seconds"], row["predict_cpu_seconds"]]
+    cpu = None if None in seconds else sum(seconds)
     partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
     return [
         row["task"],
@@ -130,6 +132,16 @@ def _result_cells(row: dict[str, Any]) -> list[Any]:
         row["state"] if not row["reason"] else f"{row['state']}: {row['reason']}",
         row["run"],
     ]
+
+
+def log(key: str, db: str) -> None:
+    """Print what the workers of a run wrote."""
+    from harness.store import open_database, read
+
+    for attempt in read.run(open_database(db, create=False), key).attempts:
+        ended = f", {attempt.reason}" if attempt.reason else ""
+        print(f"--- attempt {attempt.number}: {attempt.state}{plain(ended)}")
+        print(plain(attempt.log, lines=True))
 
 
 def tasks(data: Path | None, *, as_json: bool) -> None:
@@ -197,7 +209,7 @@ def models(kind: str | None, *, as_json: bool) -> None:
     settings = row["settings"]
     print_table(
         ["setting", "type", "default", "meaning"],
-        [[s["name"], s["type"], s["default"], s["description"]] for s in settings],
+        [[s["name"], s["type"], _default_text(s), s["description"]] for s in settings],
     )
 
 
@@ -207,9 +219,8 @@ def _kind_row(name: str, kind: Any) -> dict[str, Any]:
         {
             "name": field_name,
             "type": _type_text(field.annotation),
-            "default": "required"
-            if field.is_required()
-            else _default_text(field.get_default(call_default_factory=True)),
+            "required": field.is_required(),
+            "default": None if field.is_required() else field.get_default(call_default_factory=True),
             "description": docs.get(field_name, ""),
         }
         for field_name, field in kind.Config.model_fields.items()
@@ -228,8 +239,11 @@ def _type_text(annotation: Any) -> str:
     return name.replace("typing.", "").replace("pathlib.", "").replace("Literal", "one of ")
 
 
-def _default_text(value: Any) -> str:
-    return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
+def _default_text(setting: dict[str, Any]) -> str:
+    value = setting["default"]
+    if setting["required"]:
+        return "required"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_code: bool, as_json: bool) -> int:

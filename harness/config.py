@@ -100,6 +100,8 @@ class ModelKind(Protocol):
     """Changes when the same configuration would give other predictions; part of a submission's digest."""
     runs_code: ClassVar[bool]
     """True if the submission brings code of its own, which needs `--allow-code`."""
+    observes_cost: ClassVar[bool]
+    """False if the answers were made elsewhere: what is observed here is not their cost. Optional, default True."""
     Config: ClassVar[type[ModelConfig]]
 
     def __call__(self, config: Any, seed: int) -> Model: ...

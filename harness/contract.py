@@ -277,8 +277,9 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
 class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
     """What `prepare` left behind."""
 
-    index_ram_bytes: int = 0
-    index_disk_bytes: int = 0
+    index_ram_bytes: int | None = None
+    """What the index holds in memory; None where the model does not say."""
+    index_disk_bytes: int | None = None
     facts: dict[str, str | int | float] = {}
     """Anything worth showing: vocabulary size, dimensions, truncated texts …"""
 

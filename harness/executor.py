@@ -80,7 +80,7 @@ class LocalWorker:
             stderr=subprocess.STDOUT,
             pass_fds=(theirs.fileno(), lifeline),
             start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", "PYTHONFAULTHANDLER": "1"},
         )
         theirs.close()
         os.close(lifeline)
@@ -105,7 +105,7 @@ class LocalWorker:
             except Closed:
                 raise self._epitaph() from None
             if isinstance(message, Fault):
-                raise RunFailed(message.message, hint=message.hint or "The log shows where it was raised.")
+                raise RunFailed(message.message, hint=message.hint or "`harness log RUN` shows where it was raised.")
             if message is not None:
                 return message
             if ended:  # yet the channel is open: a process that it started holds the other end
@@ -162,7 +162,7 @@ class LocalWorker:
         if code < 0:
             return RunFailed(
                 f"the worker crashed: {signal.strsignal(-code)} (signal {-code})",
-                hint="The log shows where; the same command resumes.",
+                hint="`harness log RUN` shows where; the same command resumes.",
             )
         return RunFailed(f"the worker ended by itself with exit status {code}", hint="The log may say why.")
 

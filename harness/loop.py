@@ -103,7 +103,8 @@ def evaluate(
             run.score()
     except (RunFailed, InvalidPrediction, Interrupted) as error:
         state: Literal["failed", "interrupted"] = "interrupted" if isinstance(error, Interrupted) else "failed"
-        reason, next_step = brief(error.message), brief(error.hint)
+        reason = brief(error.message)
+        next_step = brief(error.hint).replace("harness log RUN", f"harness log {recorder.key}")
         recorder.stop(state, reason, next_step)
         return Outcome(submission.name, task.card.name, state, recorder.key, reason, next_step, run.log)
     except InputError as error:
@@ -227,6 +228,7 @@ class _Run:
             columns,
             coverage=answered / len(ids) if ids else 0.0,
             titles=self._titles(predictions),
+            observes_cost=self._submission.observes_cost,
         )
         self._report("score", len(ids), len(ids), "examples")
 

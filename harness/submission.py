@@ -67,6 +67,8 @@ class Submission:
     """sha256 over name, kind, version of the kind, settings and artifacts; nothing else of the file changes it."""
     runs_code: bool
     """True if the model is code that comes with the file."""
+    observes_cost: bool
+    """False if its answers were made elsewhere, so that their cost is unknown."""
 
     @property
     def folder(self) -> Path:
@@ -109,6 +111,7 @@ def load(path: Path) -> Submission:
         artifacts=artifacts,
         digest=hashlib.sha256(_canonical(identity).encode()).hexdigest(),
         runs_code=kind.runs_code,
+        observes_cost=getattr(kind, "observes_cost", True),
     )
 
 

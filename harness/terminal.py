@@ -16,7 +16,7 @@ from rich.text import Text
 from harness.loop import Outcome
 from harness.plain import plain
 
-_STATE_COLOURS = {"done": "green", "unchanged": "green", "running": "cyan", "queued": "cyan"}
+_STATE_COLOURS = {"done": "green", "unchanged": "green", "running": "cyan"}
 
 
 def print_json(value: Any) -> None:
@@ -135,12 +135,15 @@ def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _cost_line(row: Mapping[str, Any]) -> str:
     cached = " (partly cached, charged at first cost)"
-    parts = [
-        f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached if row['prepare_cached'] else ''}",
-        f"predict {seconds_text(row['predict_cpu_seconds'])} CPU{cached if row['predict_cached'] else ''}",
-        f"peak memory {bytes_text(row['peak_rss_bytes'])}",
-        f"index {bytes_text(row['index_bytes'])}",
-        f"coverage {row['coverage']:.1%}" if row["coverage"] is not None else "",
-        f"run {row['run']}",
-    ]
-    return ", ".join(part for part in parts if part)
+    parts = [f"coverage {row['coverage']:.1%}"]
+    if dangling := row["facts"].get("dangling_judgements"):
+        parts.append(f"{dangling} of {row['facts']['judgements']} judgements name no document")
+    if row["peak_rss_bytes"] is not None:
+        parts += [
+            f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached if row['prepare_cached'] else ''}",
+            f"predict {seconds_text(row['predict_cpu_seconds'])} CPU{cached if row['predict_cached'] else ''}",
+            f"peak memory {bytes_text(row['peak_rss_bytes'])}",
+        ]
+    if row["index_bytes"] is not None:
+        parts.append(f"index {bytes_text(row['index_bytes'])}")
+    return ", ".join([*parts, f"run {row['run']}"])

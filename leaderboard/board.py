@@ -58,12 +58,25 @@ def show() -> None:
 
 
 def _choose_task(names: Sequence[str]) -> str:
+    shown = {plain(name): name for name in names}
     asked = st.query_params.get("task")
-    chosen: str = st.selectbox("Task", names, key="task", format_func=plain, bind="query-params", width=340)
-    if asked is not None and asked not in names:
-        near = nearest(asked, names)
+    if "task" not in st.session_state and asked not in shown:
+        st.session_state["task"] = next(iter(shown))
+    # A default would drop out of the address, and the link would lead elsewhere once another task has more runs.
+    chosen = st.selectbox(
+        "Task",
+        list(shown),
+        index=None,
+        required=True,
+        key="task",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=340,
+    )
+    if asked is not None and asked not in shown:
+        near = nearest(asked, shown)
         text.note(f"No results for a task {asked!r}." + (f" Did you mean {near!r}?" if near else ""))
-    return chosen
+    return shown.get(chosen or "", names[0])
 
 
 def _choose_version(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -104,7 +117,7 @@ def _show_table(found: Sequence[Entry], metric: str) -> None:
         extra = st.multiselect("More metrics", others, format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = st.selectbox(
-            "Open a run", list(labels), index=None, format_func=labels.__getitem__, placeholder="Or click its row"
+            "Open a run", list(labels), index=None, format_func=labels.__getitem__, placeholder="Or tick its row"
         )
     table = text.frame([_cells(entry, metric, extra) for entry in found])
     selection = st.dataframe(
@@ -154,10 +167,11 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
         "Index (MB)": number(format="%.1f", help="In memory and on disk."),
         "n": number(width=60, help="Examples asked."),
         "Marks": st.column_config.ListColumn(
+            width=150,
             help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
-            "at its first cost. partial: not all examples were asked."
+            "at its first cost. partial: not all examples were asked.",
         ),
-        "Date (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+        "Date (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
     }
 
 

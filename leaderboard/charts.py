@@ -44,7 +44,7 @@ def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
     points = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour, shape=shape)
     names = base.mark_text(align="left", dx=8, dy=-11, fontSize=13, color=ink).encode(text="label:N")
     chart = alt.layer(front, intervals, points, names).properties(height=360)
-    st.altair_chart(chart, width="stretch", alt=_description(shown, best, metric))
+    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, metric))
 
 
 def spread(values: FloatArray, statistic: str) -> None:
@@ -75,7 +75,12 @@ def spread(values: FloatArray, statistic: str) -> None:
         .properties(height=250)
     )
     alternative = f"Histogram of {statistic} over {len(finite)} examples, mean {finite.mean():.{DIGITS}f}"
-    st.altair_chart(chart, width="stretch", alt=alternative)
+    st.altair_chart(_legible(chart), width="stretch", alt=alternative)
+
+
+def _legible(chart: Any) -> Any:
+    ink = _COLOURS[_theme()][2]
+    return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
 
 
 def _point(entry: Entry, is_best: bool, shown: int) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _show_asked(database: Database, run: str, example_id: str) -> None:
         case Classes(label, by_class):
             text.facts({"Answer": label})
             best_first = sorted(by_class.items(), key=lambda item: -item[1])
-            _show_table([{"Class": name, "Score": score} for name, score in best_first])
+            _show_table([{"Class": name, "Score": score} for name, score in best_first], "Scores of the classes")
             _show_gold(view.gold)
         case Texts(answers):
             for answer in answers:
@@ -133,7 +133,7 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
         }
         for rank, (document, score) in enumerate(zip(ranking.ids, ranking.scores, strict=True), start=1)
     ]
-    _show_table(rows)
+    _show_table(rows, "Ranked documents, best first")
     if missed:
         text.section("Relevant, but not in the list")
         _show_table(
@@ -144,12 +144,13 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
                     "Title": view.titles.get(document, ""),
                 }
                 for document in sorted(missed)
-            ]
+            ],
+            "Relevant documents that are not in the list",
         )
     text.note("In the model's order. Titles are kept for documents that some run ranked among its first ten.")
 
 
-def _show_table(rows: list[dict[str, Any]]) -> None:
+def _show_table(rows: list[dict[str, Any]], alt: str) -> None:
     if not rows:
         return
     st.dataframe(
@@ -164,7 +165,7 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
             "Title": st.column_config.TextColumn(width=_TITLE_WIDTH),
         },
         placeholder="",
-        alt="The model's answer",
+        alt=alt,
     )
 
 

@@ -33,7 +33,7 @@ def show() -> None:
             _say_unknown(key)
             return
         summary = detail.summary
-        st.page_link("board.py", label="← Board", query_params={"task": summary["task"]})
+        st.page_link("board.py", label="← Board", query_params={"task": plain(summary["task"])})
         _show_head(detail)
         if detail.scores:
             _show_numbers(detail)
@@ -131,9 +131,9 @@ def _show_origin(detail: RunDetail) -> None:
 
 def _as_yaml(config: Mapping[str, Any]) -> str:
     said = {name: value for name, value in config.items() if value != ""}
-    shown: str = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=80)
+    shown: str = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=60)
     # ASCII escapes keep the file exact where it holds characters that must not be shown as they are.
-    return shown if plain(shown, lines=True) == shown else yaml.safe_dump(said, sort_keys=False, width=80)
+    return shown if plain(shown, lines=True) == shown else yaml.safe_dump(said, sort_keys=False, width=60)
 
 
 def _command(summary: Mapping[str, Any]) -> str:

@@ -69,6 +69,7 @@ class Replay:
     kind: ClassVar[str] = "replay"
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
+    observes_cost: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = ReplayConfig
     offers = frozenset({"ranking", "classes", "texts"})
 

@@ -50,6 +50,7 @@ def claim(
     Raises `RunIsBusy` if another live process owns it.
     """
     owner = _our_name()
+    limit = limit if limit < len(workload.examples) else 0  # all of them is no limit
     with database.writing() as session:
         submission_id = _submission_id(session, submission)
         task_id = _task_id(session, card, workload)
@@ -70,7 +71,7 @@ def claim(
                 seed=seed,
                 example_limit=limit,
                 repeat=0 if run is None else run.repeat + 1,
-                examples=min(limit, len(workload.examples)) if limit else len(workload.examples),
+                examples=limit or len(workload.examples),
                 prepared={},
             )
             session.add(run)
@@ -184,7 +185,4 @@ def _is_alive(run: RunRow) -> bool:
             return abs(process.create_time() - float(started)) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
-    if run.heartbeat is None:
-        return False
-    age = now() - (run.heartbeat if run.heartbeat.tzinfo else run.heartbeat.replace(tzinfo=now().tzinfo))
-    return age < LEASE
+    return run.heartbeat is not None and now() - run.heartbeat < LEASE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,7 +130,7 @@ def _set_pragmas(connection: Any, _: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     try:
         cursor.execute("PRAGMA journal_mode = WAL")
-    except Exception as error:  # a read-only file or folder can still be read without WAL
+    except sqlite3.Error as error:  # a read-only file can still be read without changing its mode
         log.debug("no WAL: %s", error)
     cursor.close()
 

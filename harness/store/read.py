@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from harness.contract import FloatArray
 
 
+_index_bytes = case(
+    (RunRow.index_ram_bytes.is_(None) & RunRow.index_disk_bytes.is_(None), None),
+    else_=func.coalesce(RunRow.index_ram_bytes, 0) + func.coalesce(RunRow.index_disk_bytes, 0),
+)
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One worker process of a run."""
@@ -85,6 +91,7 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
             TaskRow.digest.label("task_digest"),
             TaskRow.generated,
             TaskRow.primary_metric.label("metric"),
+            TaskRow.facts,
             RunRow.key.label("run"),
             RunRow.state,
             RunRow.reason,
@@ -106,7 +113,7 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
             RunRow.peak_rss_bytes,
             RunRow.index_ram_bytes,
             RunRow.index_disk_bytes,
-            (RunRow.index_ram_bytes + RunRow.index_disk_bytes).label("index_bytes"),
+            _index_bytes.label("index_bytes"),
             RunRow.code_version,
             RunRow.created,
             RunRow.finished,
@@ -130,7 +137,7 @@ def results(database: Database, task: str | None = None) -> list[dict[str, Any]]
     rows = []
     for run in runs(database, task):
         found = scores.get(run["run"], [])
-        rows += [run | score for score in found] or [run]
+        rows += [run | score for score in found] or [run | {"higher_is_better": None}]
     return rows
 
 

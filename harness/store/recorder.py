@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,8 +149,12 @@ class Recorder:
         columns: Mapping[str, FloatArray],
         coverage: float,
         titles: Mapping[str, str],
+        observes_cost: bool = True,
     ) -> None:
-        """Store the scores and what the run took, and call it done, all at once."""
+        """Store the scores and what the run took, and call it done, all at once.
+
+        `observes_cost` is False for answers that were made elsewhere: what reading them took is not their cost.
+        """
         with self._owned() as session:
             run = session.get_one(RunRow, self._run_id)
             for position, score in enumerate(scores):
@@ -159,7 +162,10 @@ class Recorder:
             for name, values in columns.items():
                 session.add(ScoreColumnRow(run_id=run.id, name=name, payload=pack_floats(values)))
             _add_titles(session, run.task_id, titles)
-            _add_costs(session, run)
+            attempt = _last_prepared(session, run.id)
+            _add_index(run, attempt)
+            if observes_cost:
+                _add_costs(session, run, attempt)
             run.coverage, run.state, run.finished = coverage, "done", now()
             run.reason = run.next_step = run.owner = ""
 
@@ -187,41 +193,46 @@ def _add_titles(session: Session, task_id: int, titles: Mapping[str, str]) -> No
     )
 
 
-def _add_costs(session: Session, run: RunRow) -> None:
-    """Charge the run for the work behind its stored predictions; attempts that were killed stay apart."""
-    hardware = platform.processor() or platform.machine()
-    last_prepared = session.scalars(
-        select(AttemptRow)
-        .where(AttemptRow.run_id == run.id, AttemptRow.prepared.is_not(None))
-        .order_by(AttemptRow.number.desc())
-    ).first()
-    peak = 0
-    if last_prepared is not None and last_prepared.prepared is not None:
-        prepared = msgspec.msgpack.decode(last_prepared.prepared, type=Prepared)
-        peak = last_prepared.prepare_peak_rss_bytes or 0
+def _last_prepared(session: Session, run_id: int) -> AttemptRow | None:
+    finished = AttemptRow.run_id == run_id, AttemptRow.prepared.is_not(None)
+    return session.scalars(select(AttemptRow).where(*finished).order_by(AttemptRow.number.desc())).first()
+
+
+def _add_index(run: RunRow, attempt: AttemptRow | None) -> None:
+    if attempt is not None and attempt.prepared is not None:
+        prepared = msgspec.msgpack.decode(attempt.prepared, type=Prepared)
         run.prepared = dict(prepared.facts)
         run.index_ram_bytes, run.index_disk_bytes = prepared.index_ram_bytes, prepared.index_disk_bytes
+
+
+def _add_costs(session: Session, run: RunRow, attempt: AttemptRow | None) -> None:
+    """Charge the run for the work behind its stored predictions; attempts that were killed stay apart."""
+    blocks = session.scalars(select(BlockRow).where(BlockRow.run_id == run.id).options(defer(BlockRow.payload))).all()
+    phases = {
+        "predict": Cost(
+            cpu_seconds=sum(block.cpu_seconds for block in blocks),
+            wall_seconds=sum(block.wall_seconds for block in blocks),
+            peak_rss_bytes=max((block.peak_rss_bytes for block in blocks), default=0),
+            cached=any(block.cached for block in blocks),
+        )
+    }
+    if attempt is not None:
+        phases["prepare"] = Cost(
+            cpu_seconds=attempt.prepare_cpu_seconds or 0.0,
+            wall_seconds=attempt.prepare_wall_seconds or 0.0,
+            peak_rss_bytes=attempt.prepare_peak_rss_bytes or 0,
+            cached=attempt.prepare_cached,
+        )
+    for phase, cost in phases.items():
         session.add(
             CostRow(
                 run_id=run.id,
-                phase="prepare",
+                phase=phase,
                 basis="observed",
-                hardware=hardware,
-                cpu_seconds=last_prepared.prepare_cpu_seconds or 0.0,
-                wall_seconds=last_prepared.prepare_wall_seconds or 0.0,
-                cached=last_prepared.prepare_cached,
+                hardware=run.environment["processor"],
+                cpu_seconds=cost.cpu_seconds,
+                wall_seconds=cost.wall_seconds,
+                cached=cost.cached,
             )
         )
-    blocks = session.scalars(select(BlockRow).where(BlockRow.run_id == run.id).options(defer(BlockRow.payload))).all()
-    session.add(
-        CostRow(
-            run_id=run.id,
-            phase="predict",
-            basis="observed",
-            hardware=hardware,
-            cpu_seconds=sum(block.cpu_seconds for block in blocks),
-            wall_seconds=sum(block.wall_seconds for block in blocks),
-            cached=any(block.cached for block in blocks),
-        )
-    )
-    run.peak_rss_bytes = max([peak, *(block.peak_rss_bytes for block in blocks)])
+    run.peak_rss_bytes = max(cost.peak_rss_bytes for cost in phases.values())

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -24,17 +25,27 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import DateTime
+from sqlalchemy.types import DateTime, TypeDecorator
 
 REVISION = "0001"
 """The Alembic revision that these tables are at."""
 
-STATES = ("queued", "running", "done", "failed", "interrupted", "expired")
+STATES = ("running", "done", "failed", "interrupted", "expired")
 
 
 def now() -> datetime:
     """This moment in UTC."""
     return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment with its offset from UTC, also on SQLite, which drops it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -47,7 +58,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
-        datetime: DateTime(timezone=True),
+        datetime: UtcDateTime,
         dict[str, Any]: JSON,
         bytes: LargeBinary,
         int: BigInteger().with_variant(Integer(), "sqlite"),
@@ -134,7 +145,7 @@ class RunRow(Base):
     repeat: Mapped[int] = mapped_column(default=0)
     """Counts runs that were asked for again (`--rerun`)."""
     examples: Mapped[int]
-    state: Mapped[str] = mapped_column(String(20), default="queued")
+    state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str] = mapped_column(Text, default="")
     next_step: Mapped[str] = mapped_column(Text, default="")
     owner: Mapped[str] = mapped_column(String(200), default="")

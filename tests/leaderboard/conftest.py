@@ -1,0 +1,165 @@
+"""A real results database, filled through the store as the loop fills it, and the app on top of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import update
+from streamlit.testing.v1 import AppTest
+
+from harness.contract import Cost, Example, Failure, Inputs, Output, Prediction, Prepared, Ranking, TaskCard, Workload
+from harness.metrics.ranking import RankingScorer
+from harness.provenance import code_version, environment
+from harness.store import open_database
+from harness.store.claims import claim
+from harness.store.recorder import Recorder, StoredScore
+from harness.store.schema import RunRow
+from harness.submission import load
+from leaderboard import app
+
+APP = Path(app.__file__)
+GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
+BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
+CARD = TaskCard(
+    name="beir/tiny",
+    family="beir",
+    protocol="beir-1",
+    primary_metric="nDCG@10",
+    needs=frozenset({"ranking"}),
+    description="Three documents.",
+)
+QRELS = {"q1": {"d1": 1, "d3": 0, "lost": 2}, "q2": {"d1": 1}}
+
+
+@dataclasses.dataclass
+class Filler:
+    """Stores runs in a database as the loop does."""
+
+    path: Path
+    questions: dict[str, str] = dataclasses.field(default_factory=lambda: {"q1": "what is first?", "q2": "and second?"})
+    titles: dict[str, str] = dataclasses.field(default_factory=lambda: {"d1": "The first document"})
+    card: TaskCard = CARD
+    data: str = "a" * 64
+
+    def run(
+        self,
+        name: str,
+        answer: Output = GOOD,
+        *,
+        state: str = "done",
+        limit: int = 0,
+        seed: int = 0,
+        cpu_seconds: float = 1.0,
+        cached: bool = False,
+        runs_code: bool = False,
+        log: str = "",
+    ) -> str:
+        """One run; returns its key. `state` failed or killed leaves it without scores."""
+        recorder = self._claim(name, limit, seed, runs_code)
+        ids = list(self.questions)[: limit or None]
+        cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
+        recorder.start_attempt()
+        recorder.prepared(Prepared(index_ram_bytes=2_000_000, index_disk_bytes=0), cost)
+        if state == "killed":
+            return recorder.key
+        predictions = [Prediction(id, answer) for id in ids]
+        recorder.add_block(0, predictions, cost)
+        recorder.end_attempt("done" if state == "done" else "failed", log)
+        if state == "failed":
+            recorder.stop("failed", "it ran out of memory", "Give it more memory.")
+            return recorder.key
+        scorer = RankingScorer(QRELS, {"d1", "d2", "d3"})
+        columns = scorer.columns(ids, {prediction.id: prediction for prediction in predictions})
+        means = {metric.name: float(np.mean(columns[metric.name])) for metric in scorer.metrics}
+        scores = [StoredScore(name, mean, mean - 0.05, mean + 0.05, len(ids), True) for name, mean in means.items()]
+        recorder.finish(scores, columns, coverage=0.0 if isinstance(answer, Failure) else 1.0, titles=self.titles)
+        return recorder.key
+
+    def release(self) -> None:
+        """As if the process that works on unfinished runs had died."""
+        with open_database(str(self.path), create=False).writing() as session:
+            session.execute(update(RunRow).values(owner=""))
+
+    def _claim(self, name: str, limit: int, seed: int, runs_code: bool) -> Recorder:
+        file = self.path.with_suffix(".yaml")
+        file.write_text("name: x\nmodel: {kind: random}\n")
+        submission = dataclasses.replace(
+            load(file),
+            name=name,
+            digest=hashlib.sha256(name.encode()).hexdigest(),
+            normalised={"name": name, "model": {"kind": "random"}},
+            runs_code=runs_code,
+        )
+        workload = Workload(
+            inputs=Inputs(),
+            examples=[Example(id, text) for id, text in self.questions.items()],
+            scorer=RankingScorer(QRELS, {"d1", "d2", "d3"}),
+            digest=self.data,
+            facts={"documents": 3, "dangling_judgements": 1},
+        )
+        provenance = (code_version(), environment())
+        database = open_database(str(self.path), create=True)
+        claimed = claim(
+            database, submission, self.card, workload, seed=seed, limit=limit, rerun=False, provenance=provenance
+        )
+        return claimed.recorder
+
+
+@pytest.fixture
+def filler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Filler:
+    """Fills the database that the app will show."""
+    path = tmp_path / "results.db"
+    monkeypatch.setenv("HARNESS_DB", str(path))
+    return Filler(path)
+
+
+@dataclasses.dataclass
+class Page:
+    """A page as the app made it."""
+
+    app: AppTest
+
+    @property
+    def text(self) -> str:
+        """The words outside tables, charts and code, as a reader sees them."""
+        markup = [element.proto.body for element in self.app.get("html")]
+        parts = [html.unescape(re.sub(r"<[^>]+>", " ", body)) for body in markup]
+        return "\n".join(parts + [element.value for element in self.app.text])
+
+    @property
+    def tables(self) -> list[str]:
+        return [element.proto.alt for element in self.app.dataframe]
+
+    def table(self, alt: str) -> Any:
+        """The table whose alternative text begins so."""
+        return next(element.value for element in self.app.dataframe if element.proto.alt.startswith(alt))
+
+    @property
+    def chart(self) -> str:
+        """The alternative text of the chart."""
+        return str(self.app.get("vega_lite_chart")[0].proto.alt)
+
+
+@pytest.fixture
+def page(filler: Filler) -> Callable[..., Page]:
+    """Opens the board, or the page of a run, at an address with these parameters."""
+
+    def open_page(*, file: str = "board.py", **parameters: str) -> Page:
+        opened = AppTest.from_file(str(APP), default_timeout=30)
+        if file != "board.py":
+            opened.run().switch_page(file)
+        for name, value in parameters.items():
+            opened.query_params[name] = value
+        opened.run()
+        assert not opened.exception, opened.exception
+        return Page(opened)
+
+    return open_page

@@ -1,0 +1,126 @@
+"""The main job as a user meets it: `harness serve`, a real browser, the board, a run, a query."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.contract import Ranking
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
+_GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
+_BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
+_HOSTILE = "<img src=x onerror=document.title='owned'> ![x](http://example.com/beacon.png)"
+
+
+@pytest.fixture
+def board(filler: Any) -> Iterator[tuple[str, str]]:
+    """A served database with a good and a hostile submission: the board's address and the good run's key."""
+    key = filler.run("good", _GOOD, cpu_seconds=2.0)
+    filler.run(_HOSTILE, _BAD, cpu_seconds=1.0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "harness.cli", "serve", "--db", str(filler.path), "--port", str(port)]
+    server = subprocess.Popen(command, cwd=filler.path.parent, start_new_session=True)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/_stcore/health", server)
+        yield address, key
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)
+
+
+@pytest.fixture
+def tab() -> Iterator[Any]:
+    """A tab of a real Chromium."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs a Chromium on the PATH")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=_FLAGS)
+        page = browser.new_page(viewport={"width": 1300, "height": 1400})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab: Any, tmp_path: Path) -> None:
+    address, key = board
+    requested: list[str] = []
+    tab.on("request", lambda request: requested.append(request.url))
+    tab.goto(f"{address}/?task=beir/tiny")
+
+    tab.get_by_text("Three documents.").wait_for()
+    assert tab.title() == "Equal Footing"
+    assert "task=beir/tiny" in tab.url
+    tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
+    table = tab.get_by_test_id("stDataFrame")
+    for cell in ("good", "0.6400 – 0.7400", _HOSTILE):
+        table.locator("canvas td", has_text=cell).wait_for(state="attached")
+    with tab.expect_download() as saved:
+        tab.get_by_role("button", name="Download CSV").click()
+    saved.value.save_as(tmp_path / "board.csv")
+    assert "good" in (tmp_path / "board.csv").read_text()
+
+    _tick_first_row(table)
+    tab.get_by_role("heading", name="good", exact=True).wait_for()
+    assert f"run={key}" in tab.url
+    assert tab.title() == "good on beir/tiny · Equal Footing"
+    tab.get_by_text("How this number was made").wait_for()
+
+    _tick_first_row(tab.locator(".st-key-examples"))
+    tab.get_by_role("heading", name="Example q1").wait_for()
+    assert "example=q1" in tab.url
+    tab.get_by_text("what is first?", exact=True).last.wait_for()
+    tab.get_by_text("Relevant, but not in the list").wait_for()
+
+    tab.goto(tab.url)
+    tab.get_by_role("heading", name="Example q1").wait_for()
+    tab.get_by_role("link", name="Board").click()
+    tab.get_by_text("Three documents.").wait_for()
+
+    assert tab.get_by_test_id("stException").count() == 0
+    assert [url for url in requested if not url.startswith(_LOCAL)] == []
+
+
+def _tick_first_row(table: Any) -> None:
+    # The table is a canvas under a scroller, so the box to tick in its first row is found by place.
+    canvas = table.locator("canvas").first
+    canvas.wait_for()
+    canvas.click(position={"x": 16, "y": 50}, force=True)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "harness serve has ended"
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("harness serve did not answer in a minute")
