@@ -168,7 +168,7 @@ def serve(db: str, host: str, port: int) -> None:
     """Serve the leaderboard to a browser."""
     from harness.serve import serve as run
 
-    sys.exit(run(db, host, port))
+    run(db, host, port)
 
 
 @cli.command()

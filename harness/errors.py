@@ -50,7 +50,8 @@ class UnknownName(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
-        hint = f"Did you mean {near!r}?" if near else f"`harness {what}s` lists them."
+        command = {"task": "tasks", "model": "models"}.get(what, "results")
+        hint = f"Did you mean {near!r}?" if near else f"`harness {command}` lists them."
         super().__init__(f"there is no {what} {name!r}", hint=hint)
 
 

@@ -6,6 +6,7 @@ batch is on disk before the next one is asked, so that running the same command 
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -233,8 +234,12 @@ class _Run:
         self._report("score", len(ids), len(ids), "examples")
 
     def _titles(self, predictions: Mapping[str, Prediction]) -> Mapping[str, str]:
-        outputs = (prediction.output for prediction in predictions.values())
-        wanted = {d for o in outputs if isinstance(o, Ranking) for d in o.ids[:_TITLES_PER_RANKING]}
+        """Titles of what was ranked high and of what should have been."""
+        wanted: set[str] = set()
+        for id, prediction in predictions.items():
+            gold = self._workload.scorer.gold(id)
+            if isinstance(prediction.output, Ranking) and isinstance(gold, Mapping):
+                wanted |= {*prediction.output.ids[:_TITLES_PER_RANKING], *itertools.islice(gold, _TITLES_PER_RANKING)}
         find = self._workload.document_titles
         return find(wanted) if find and wanted else {}
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from harness.errors import InputError
 from harness.store import open_database
+from harness.store.claims import expire_lost_runs
 
 
-def serve(db: str, host: str, port: int) -> int:
-    """Serve until stopped; returns the server's exit status. Raises `InputError` if it cannot start."""
-    open_database(db, create=True).close()
+def serve(db: str, host: str, port: int) -> NoReturn:
+    """Become the leaderboard's server. Raises `InputError` if it cannot start."""
+    database = open_database(db, create=True)
+    expire_lost_runs(database)
+    database.close()
     if not _is_free(host, port):
         raise InputError(f"port {port} of {host} is in use", hint=f"Try `harness serve --port {port + 1}`.")
     spec = find_spec("leaderboard")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("the leaderboard package is not installed", hint="pip install equal-footing")
     app = Path(spec.submodule_search_locations[0]) / "app.py"
-    shown = f"[{host}]" if ":" in host else host
-    print(
-        f"Leaderboard of {db} on http://{'localhost' if host == '127.0.0.1' else shown}:{port} (Ctrl-C stops it)",
-        flush=True,
-    )
-    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    print(f"Leaderboard of {db} on http://{_shown(host)}:{port} (Ctrl-C stops it)", flush=True)
     options = {
         "server.address": host,
         "server.port": str(port),
@@ -35,12 +33,9 @@ def serve(db: str, host: str, port: int) -> int:
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
     }
-    arguments = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "streamlit", "run", str(app), *(f"--{k}={v}" for k, v in options.items())]
     where = db if "://" in db else str(Path(db).expanduser().resolve())
-    try:
-        return subprocess.run([*command, *arguments], env=os.environ | {"HARNESS_DB": where}, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    os.execve(sys.executable, command, os.environ | {"HARNESS_DB": where})
 
 
 def _shown(host: str) -> str:

@@ -152,6 +152,7 @@ def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
         "n": entry.n,
         "Marks": list(entry.marks),
         "Date (UTC)": entry.created,
+        "Model and settings": entry.settings,
     }
 
 

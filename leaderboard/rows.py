@@ -44,6 +44,8 @@ class Entry:
     index_bytes: int | None
     n: int
     coverage: float | None
+    settings: str
+    """The model kind and what it was set to."""
     marks: tuple[str, ...]
     created: datetime
 
@@ -102,6 +104,7 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
             index_bytes=row["index_bytes"],
             n=row["n"],
             coverage=row["coverage"],
+            settings=settings(row),
             marks=marks(row),
             created=row["created"],
         )
@@ -112,6 +115,12 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
 def is_partial(row: Mapping[str, Any]) -> bool:
     """True if the run was asked fewer examples than the task has."""
     return bool(row["n"] < row["task_examples"])
+
+
+def settings(row: Mapping[str, Any]) -> str:
+    """Such as `bm25: k1 0.9, b 0.4`; settings that are left open are left out."""
+    chosen = {key: value for key, value in row["settings"].items() if key != "kind" and value not in (None, "")}
+    return plain(f"{row['kind']}: " + ", ".join(f"{key} {value}" for key, value in chosen.items())).removesuffix(": ")
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -127,7 +127,10 @@ def started(db: str = DATABASE) -> subprocess.Popen[str]:
 def fingerprint(db: str) -> dict[str, Any]:
     """All that must not depend on how often a run was interrupted."""
     with sqlite3.connect(db) as connection:
-        ask = lambda query: connection.execute(query).fetchall()  # noqa: E731
+
+        def ask(query: str) -> list[Any]:
+            return connection.execute(query).fetchall()
+
         payloads = [payload for (payload,) in ask("SELECT payload FROM block ORDER BY first")]
         found = {
             "predictions": [msgspec.msgpack.encode(one) for payload in payloads for one in unpack(payload)],

@@ -84,6 +84,7 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
             SubmissionRow.name.label("submission"),
             SubmissionRow.digest.label("submission_digest"),
             SubmissionRow.kind,
+            SubmissionRow.config["model"].label("settings"),
             SubmissionRow.runs_code,
             TaskRow.name.label("task"),
             TaskRow.family,

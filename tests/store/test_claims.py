@@ -19,7 +19,7 @@ from harness import registry
 from harness.contract import Cost, Places, Prediction, Ranking
 from harness.store import Database, open_database, read
 from harness.store.claims import LEASE, Claim, claim, expire_lost_runs
-from harness.store.recorder import RunIsBusy
+from harness.store.recorder import Recorder, RunIsBusy
 from harness.store.schema import AttemptRow, RunRow, SubmissionRow, TaskRow, now
 from harness.submission import load
 
@@ -54,7 +54,8 @@ def submission(folder: Path, setting: str = "") -> Path:
 
 
 def claimed(database: Database, folder: Path, **changes: Any) -> Claim:
-    settings: dict[str, Any] = {"seed": 0, "limit": 0, "rerun": False, "provenance": ("code", {})} | changes
+    provenance = ("code", {"processor": "x"})
+    settings: dict[str, Any] = {"seed": 0, "limit": 0, "rerun": False, "provenance": provenance} | changes
     card = settings.pop("card", TASK.card)
     workload = settings.pop("workload", None) or TASK.load(Places.default())
     return claim(database, load(submission(folder, settings.pop("setting", ""))), card, workload, **settings)
@@ -157,7 +158,7 @@ def test_run_claimed_while_it_is_being_expired_stays_with_its_new_owner(tmp_path
     claimed(database, tmp_path)
     set_owner(database, f"{socket.gethostname()}/1/0.00/abc", age=timedelta())
     other = open_database(str(tmp_path / "results.db"), create=False)
-    recorders = []
+    recorders: list[Recorder] = []
 
     def claim_between_reading_and_writing(*_: object) -> None:
         if not recorders:
@@ -223,6 +224,6 @@ def test_eight_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     for row in rows:
         predictions = claimed(database, folders[0], seed=row["seed"]).recorder.predictions()
         assert len(predictions) == 40
-        assert {p.output.ids[0] for p in predictions.values()} == {f"seed {row['seed']}"}
+        assert {str(p.output) for p in predictions.values()} == {str(Ranking([f"seed {row['seed']}"], [1.0]))}
         assert row["predict_cpu_seconds"] == 10.0
     database.close()

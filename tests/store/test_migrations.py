@@ -34,7 +34,8 @@ def differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "include_name": lambda name, *_: name != "alembic_version"}
     )
-    return compare_metadata(context, Base.metadata)
+    found: list[object] = compare_metadata(context, Base.metadata)
+    return found
 
 
 def test_upgrading_from_nothing_makes_the_tables_of_the_models() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
@@ -57,7 +58,8 @@ def begin(database: Database, folder: Path, workload: Workload, **settings: Any)
     file = folder / "random.yaml"
     file.write_text(f"name: '{NAME}'\nmodel: {{kind: random}}\n")
     card = registry.task("beir/python-docs").card
-    options: dict[str, Any] = {"seed": 0, "limit": 12, "rerun": False, "provenance": ("code", {"cpu": "x"})} | settings
+    provenance = ("code", {"processor": "x"})
+    options: dict[str, Any] = {"seed": 0, "limit": 12, "rerun": False, "provenance": provenance} | settings
     return claim(database, load(file), card, workload, **options).recorder
 
 
@@ -74,7 +76,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
         ]
         recorder.add_block(first, batch, Cost())
     recorder.end_attempt("done", "")
-    statistics = {name: [float(i) for i in range(12)] for name in ("nDCG@10", "AP")}
+    statistics = {name: np.arange(12.0) for name in ("nDCG@10", "AP")}
     scores = [StoredScore(name, 0.5, 0.4, 0.6, 12, True) for name in ("nDCG@10", "AP")]
     recorder.finish(scores, statistics, 1.0, {f"for {workload.examples[0].id}": "A title"})
     failed = begin(database, tmp_path, workload, seed=1)
@@ -116,7 +118,7 @@ def test_results_of_one_run(library: Library) -> None:
 def test_run_detail(library: Library) -> None:
     detail = read.run(library.database, library.failed)
     assert detail.config["name"] == NAME
-    assert detail.environment == {"cpu": "x"}
+    assert detail.environment == {"processor": "x"}
     assert [(a.number, a.state, a.reason, a.log) for a in detail.attempts] == [(1, "failed", "it broke", "Traceback …")]
     assert detail.scores == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +45,10 @@ def begin(database: Database, folder: Path) -> Recorder:
     file.write_text("name: random\nmodel: {kind: random}\n")
     task = registry.task("beir/python-docs")
     workload = task.load(Places.default())
-    settings = {"seed": 0, "limit": 3, "rerun": False, "provenance": ("code", {})}
-    return claim(database, load(file), task.card, workload, **settings).recorder
+    provenance = ("code", {"processor": "x"})
+    return claim(
+        database, load(file), task.card, workload, seed=0, limit=3, rerun=False, provenance=provenance
+    ).recorder
 
 
 @pytest.fixture
@@ -92,12 +94,13 @@ def test_run_that_was_taken_over_takes_no_more(database: Database, recorder: Rec
     recorder.start_attempt()
     with database.writing() as session:
         session.execute(update(RunRow).values(owner="elsewhere/1/0.00/abc"))
-    for write in (
+    writes: list[Callable[[], None]] = [
         lambda: recorder.add_block(0, BATCH, Cost()),
         recorder.beat,
         lambda: recorder.stop("failed", "", ""),
         lambda: recorder.finish([], {}, 1.0, {}),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(RunIsBusy, match="took this run over"):
             write()
     assert recorder.stored() == 0
