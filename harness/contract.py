@@ -334,6 +334,8 @@ class Metric:
     name: str
     aggregate: Aggregate
     higher_is_better: bool = True
+    description: str = ""
+    """One line for readers who do not know it."""
 
 
 class Scorer(Protocol):

@@ -7,6 +7,7 @@ batch is on disk before the next one is asked, so that running the same command 
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -177,6 +178,7 @@ class _Run:
         reply = self._reply(worker)
         if not isinstance(reply, PrepareDone):
             raise RunFailed(f"the worker sent {type(reply).__name__} instead of the end of prepare")
+        _check_facts(reply.prepared.facts)
         self._recorder.prepared(reply.prepared, reply.cost)
 
     def _predict_from(self, first: int, worker: Worker, interrupt: Interrupt) -> None:
@@ -244,6 +246,13 @@ class _Run:
         return find(wanted) if find and wanted else {}
 
 
+def _check_facts(facts: Mapping[str, str | int | float]) -> None:
+    """A database column holds neither NaN nor integers of any size."""
+    for name, value in facts.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunFailed(f"prepare reported {name!r} as {value}", hint="Report finite numbers, or leave it out.")
+
+
 def _make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -282,6 +291,7 @@ def batch_size(submission: Submission) -> int:
 def _scores(metrics: Sequence[Metric], columns: Mapping[str, FloatArray], n: int) -> list[StoredScore]:
     found = intervals(metrics, columns, n)
     return [
-        StoredScore(m.name, found[m.name].value, found[m.name].low, found[m.name].high, n, m.higher_is_better)
+        StoredScore(m.name, i.value, i.low, i.high, n, m.higher_is_better, m.description)
         for m in metrics
+        for i in [found[m.name]]
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,8 +20,7 @@ def serve(db: str, host: str, port: int) -> NoReturn:
     database = open_database(db, create=True)
     expire_lost_runs(database)
     database.close()
-    if not _is_free(host, port):
-        raise InputError(f"port {port} of {host} is in use", hint=f"Try `harness serve --port {port + 1}`.")
+    _check_free(host, port)
     spec = find_spec("leaderboard")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("the leaderboard package is not installed", hint="pip install equal-footing")
@@ -33,7 +34,7 @@ def serve(db: str, host: str, port: int) -> NoReturn:
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(app), *(f"--{k}={v}" for k, v in options.items())]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(app), *(f"--{k}={v}" for k, v in options.items())]
     where = db if "://" in db else str(Path(db).expanduser().resolve())
     os.execve(sys.executable, command, os.environ | {"HARNESS_DB": where})
 
@@ -44,13 +45,11 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _is_free(host: str, port: int) -> bool:
-    import socket
-
+def _check_free(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            hint = f"Try `harness serve --port {port + 1}`." if error.errno == errno.EADDRINUSE else ""
+            raise InputError(f"cannot listen on {host}, port {port}: {error.strerror}", hint=hint) from error

@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.loop import Outcome
 from harness.plain import plain
 
+_LOG_LINES = 12
 _STATE_COLOURS = {"done": "green", "unchanged": "green", "running": "cyan"}
 
 
@@ -120,9 +121,10 @@ def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
             soft_wrap=True,
         )
         if outcome.log.strip():
-            out.print(Text("".join(f"  | {plain(line)}\n" for line in outcome.log.strip().splitlines()[-12:]), end=""))
+            tail = outcome.log.strip().splitlines()[-_LOG_LINES:]
+            out.print(Text("\n".join(f"  | {plain(line)}" for line in tail)), soft_wrap=True)
         if outcome.next_step:
-            out.print(Text(f"  {plain(outcome.next_step)}"))
+            out.print(Text(f"  {plain(outcome.next_step)}"), soft_wrap=True)
         return
     note = "" if outcome.state == "done" else " (done before; --rerun makes a new run)"
     out.print(Text.assemble((title, "bold"), note))

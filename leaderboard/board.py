@@ -16,15 +16,6 @@ from harness.store import read
 from leaderboard import charts, text
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
-_EXPLAINED = {
-    "nDCG@10": "Normalised discounted cumulative gain of the first ten documents: 1 is the best possible order.",
-    "R@100": "Recall: the share of the relevant documents that are among the first 100.",
-    "R@1000": "Recall: the share of the relevant documents that are among the first 1,000.",
-    "AP": "Average precision: precision at each relevant document, averaged; its mean is known as MAP.",
-    "RR@10": "Reciprocal rank of the first relevant document, 0 if it is not among the first ten.",
-    "Judged@10": "The share of the first ten documents that somebody has judged at all.",
-}
-
 
 def show() -> None:
     """Show the board of the task that the address names, else of the task with the most runs.
@@ -43,6 +34,9 @@ def show() -> None:
         results = [row for row in read.results(database, task) if _is_of(row, version)]
     metric = version["primary_metric"]
     _show_card(version)
+    explained = next((row["description"] for row in results if row["metric"] == metric and row["description"]), "")
+    if explained:
+        text.note(f"{metric}: {explained}")
     found = entries(results, metric, all_runs=all_runs)
     if found:
         _show_table(found, metric)
@@ -102,9 +96,6 @@ def _show_card(task: Mapping[str, Any]) -> None:
     text.paragraph(task["description"])
     counts = {text.readable(name): _fact(value) for name, value in task["facts"].items()}
     text.facts({"Protocol": task["protocol"]} | counts | {"Licence": task["licence"]})
-    metric = task["primary_metric"]
-    if metric in _EXPLAINED:
-        text.note(f"{metric}: {_EXPLAINED[metric]}")
 
 
 def _fact(value: Any) -> str:

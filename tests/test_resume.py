@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from sqlalchemy import Engine, event
 
 from harness.cli import main
 from harness.contract import Places
 from harness.executor import LocalExecutor
-from harness.interrupt import Interrupted
 from harness.loop import Settings, evaluate
 from harness.registry import task
 from harness.store import open_database, read
@@ -285,18 +285,22 @@ def test_ctrl_c_while_preparing_stops_at_once(folder: Path, command: Command) ->
     assert shown_state(command_line("results", "--json")) == "interrupted"
 
 
-def test_ctrl_c_between_batches_loses_nothing(folder: Path) -> None:
+def test_ctrl_c_while_a_batch_is_written_loses_nothing(folder: Path) -> None:
     """The signal may come when a batch is back from the worker and not yet on the disk."""
 
-    def interrupt_once(phase: str, done: int, total: int, unit: str) -> None:
-        if (phase, done) == ("predict", BATCH):
+    def interrupt(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO block"):
             os.kill(os.getpid(), signal.SIGINT)
 
-    run_here(folder, interrupt_once)
+    event.listen(Engine, "before_cursor_execute", interrupt)
+    try:
+        run_here(folder, lambda *_: None)
+    finally:
+        event.remove(Engine, "before_cursor_execute", interrupt)
     database = open_database(DATABASE, create=False)
     (row,) = read.runs(database)
     database.close()
-    assert (row["state"], row["reason"]) == ("interrupted", Interrupted().message)
+    assert (row["state"], row["reason"]) == ("interrupted", "stopped by Ctrl-C")
     assert blocks() == 1
 
 

@@ -27,8 +27,16 @@ if TYPE_CHECKING:
 
     from harness.contract import FloatArray
 
-NAMES = ("nDCG@10", "R@100", "R@1000", "AP", "RR@10", "Judged@10")
-"""The metrics in order of display; the first is the primary one."""
+DESCRIPTIONS = {
+    "nDCG@10": "Normalised discounted cumulative gain of the first ten documents: 1 is the best possible order.",
+    "R@100": "Recall: the share of the relevant documents that are among the first 100.",
+    "R@1000": "Recall: the share of the relevant documents that are among the first 1,000.",
+    "AP": "Average precision: precision at each relevant document, averaged; its mean is known as MAP.",
+    "RR@10": "Reciprocal rank of the first relevant document, 0 if it is not among the first ten.",
+    "Judged@10": "The share of the first ten documents that somebody has judged at all.",
+}
+"""The metrics in order of display, the primary one first, and what each says."""
+NAMES = tuple(DESCRIPTIONS)
 
 _SHORT = 10
 
@@ -40,7 +48,7 @@ class RankingScorer:
     With `drop_self` a document whose id is the query's is taken out before the ranking is cut to `depth`.
     """
 
-    metrics: Sequence[Metric] = tuple(Metric(name, mean(name)) for name in NAMES)
+    metrics: Sequence[Metric] = tuple(Metric(name, mean(name), description=text) for name, text in DESCRIPTIONS.items())
 
     def __init__(
         self,

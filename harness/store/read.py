@@ -138,7 +138,7 @@ def results(database: Database, task: str | None = None) -> list[dict[str, Any]]
     rows = []
     for run in runs(database, task):
         found = scores.get(run["run"], [])
-        rows += [run | score for score in found] or [run | {"higher_is_better": None}]
+        rows += [run | score for score in found] or [run | {"higher_is_better": None, "description": ""}]
     return rows
 
 
@@ -260,6 +260,7 @@ def _scores(database: Database) -> dict[str, list[dict[str, Any]]]:
             ScoreRow.ci_high,
             ScoreRow.n,
             ScoreRow.higher_is_better,
+            ScoreRow.description,
         )
         .join(RunRow, RunRow.id == ScoreRow.run_id)
         .order_by(ScoreRow.run_id, ScoreRow.position)

@@ -44,6 +44,7 @@ class StoredScore:
     ci_high: float
     n: int
     higher_is_better: bool
+    description: str = ""
 
 
 class Recorder:

@@ -218,6 +218,7 @@ class ScoreRow(Base):
     ci_high: Mapped[float]
     n: Mapped[int]
     higher_is_better: Mapped[bool] = mapped_column(default=True)
+    description: Mapped[str] = mapped_column(Text, default="")
 
 
 class ScoreColumnRow(Base):

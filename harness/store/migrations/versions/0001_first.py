@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.Column("ci_high", sa.Double(), nullable=False),
         sa.Column("n", _integer(), nullable=False),
         sa.Column("higher_is_better", sa.Boolean(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_score_run_id"),
         sa.PrimaryKeyConstraint("run_id", "metric", name="pk_score"),
     )
