@@ -113,7 +113,7 @@ FAULTS = {
     "text of 10 MB": (one("'x' * 10_000_000"), "answered with Texts, not with a Ranking"),
     "garbage in every descriptor": (
         """
-        for number in range(3, 64):
+        for number in range(3, 4096):
             try:
                 os.write(number, b'garbage!' * 100)
             except OSError:
@@ -122,8 +122,8 @@ FAULTS = {
         """,
         "sent a message of",
     ),
-    "closes descriptors": ("os.closerange(3, 64)", "exit status 1"),
-    "closes descriptors and goes on": ("os.closerange(0, 64)\ntime.sleep(60)", "closed its connection"),
+    "closes descriptors": ("os.closerange(3, 4096)", "exit status 1"),
+    "closes descriptors and goes on": ("os.closerange(0, 4096)\ntime.sleep(60)", "closed its connection"),
     "dies and leaves a child": ("if os.fork() == 0: time.sleep(60)\nos._exit(4)", "exit status 4"),
 }
 

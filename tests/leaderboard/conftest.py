@@ -16,7 +16,7 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from harness.contract import Cost, Example, Failure, Inputs, Output, Prediction, Prepared, Ranking, TaskCard, Workload
-from harness.metrics.ranking import RankingScorer
+from harness.metrics.ranking import DESCRIPTIONS, RankingScorer
 from harness.provenance import code_version, environment
 from harness.store import open_database
 from harness.store.claims import claim
@@ -79,7 +79,10 @@ class Filler:
         scorer = RankingScorer(QRELS, {"d1", "d2", "d3"})
         columns = scorer.columns(ids, {prediction.id: prediction for prediction in predictions})
         means = {metric.name: float(np.mean(columns[metric.name])) for metric in scorer.metrics}
-        scores = [StoredScore(name, mean, mean - 0.05, mean + 0.05, len(ids), True) for name, mean in means.items()]
+        scores = [
+            StoredScore(name, mean, mean - 0.05, mean + 0.05, len(ids), True, DESCRIPTIONS[name])
+            for name, mean in means.items()
+        ]
         recorder.finish(scores, columns, coverage=0.0 if isinstance(answer, Failure) else 1.0, titles=self.titles)
         return recorder.key
 
