@@ -20,7 +20,6 @@ from harness.contract import Corpus, Cost, Example, Inputs, LabelledSet, Places,
 from harness.errors import RunFailed
 from harness.executor import Limits, LocalExecutor, Worker
 from harness.loop import batch_size, setup_message
-from harness.records import write_labelled
 from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
 
@@ -153,4 +152,4 @@ def _first_documents(corpus: Corpus, size: int, path: Path) -> Corpus:
 
 
 def _first_labelled(labelled: LabelledSet, size: int, path: Path) -> LabelledSet:
-    return write_labelled(path, itertools.islice(labelled, size))
+    return LabelledSet.write(path, itertools.islice(labelled, size))

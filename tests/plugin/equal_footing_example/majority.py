@@ -16,6 +16,7 @@ from harness.contract import (
     Example,
     Inputs,
     Labelled,
+    LabelledSet,
     Metric,
     Places,
     Prediction,
@@ -28,7 +29,6 @@ from harness.contract import (
 from harness.errors import InputError, InvalidPrediction
 from harness.meter import Stopwatch
 from harness.metrics.aggregate import mean
-from harness.records import write_labelled
 
 _BITS = 9
 _LABELS = ("mostly-unset", "mostly-set")
@@ -88,7 +88,7 @@ class Majority:
         return Workload(
             inputs=Inputs(
                 request=Request(labels=_LABELS),
-                train=write_labelled(places.cache / "majority-train", _rows(500, seed=1)),
+                train=LabelledSet.write(places.cache / "majority-train", _rows(500, seed=1)),
             ),
             examples=[Example(row.id, row.input, groups={"answer": row.label}) for row in test],
             scorer=AccuracyScorer({row.id: row.label for row in test}),
