@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.contract import Places
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,6 +51,38 @@ def harness(tmp_path: Path) -> Harness:
         return subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | (env or {}), timeout=timeout
         )
+
+    return run
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs the command line in this process, in an empty folder, and checks what holds for all commands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr("sys.argv", ["harness", *map(str, arguments)])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capfd.readouterr()
+        assert isinstance(code, int)
+        assert not [line for line in captured.err.splitlines() if line.startswith("Traceback")], "a model's is quoted"
+        assert "internal error" not in captured.err
+        assert not set(captured.out + captured.err) & set("\x1b\x07\u202e"), "nothing acts on the terminal"
+        return Ended(code, captured.out, captured.err)
 
     return run
 

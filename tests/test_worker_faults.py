@@ -8,46 +8,18 @@ import sqlite3
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from harness.cli import main
-
 GOOD = "        return [[(id, -rank) for rank, id in enumerate(self.ids)] for _ in examples]"
 TASK = ("--task", "beir/python-docs", "--limit", "4")
 
 
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line in this process; only the worker is another."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "4000")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr("sys.argv", ["harness", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capfd.readouterr()
-        code = stop.value.code
-        return Ended(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return run
+Command = Callable[..., Any]
+"""The fixture in conftest.py."""
 
 
 def write_model(
@@ -140,7 +112,7 @@ def test_fault_fails_its_run_and_no_other(tmp_path: Path, command: Command, faul
     assert no_child_is_left()
 
 
-def assert_failed(ended: Ended, message: str) -> None:
+def assert_failed(ended: Any, message: str) -> None:
     """A sentence, then the log's end behind bars, then what to do; and no word of a fault of ours."""
     aside = ("  | ", "bad on", "good on")
     said = [line for line in ended.err.splitlines() if line and not line.startswith(aside)]
