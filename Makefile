@@ -25,7 +25,7 @@ $(VENV)/torch:
 	@touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[models,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[models,postgres,dev]'
 	@touch $@
 
 leaderboard: install
