@@ -14,14 +14,14 @@ import click
 from harness import __version__
 from harness.errors import HarnessError
 
-_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_BYTE_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 class _Bytes(click.ParamType[int]):
     name = "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+        text = str(value).strip().upper().removesuffix("B")
         number, unit = (text[:-1], text[-1:]) if text[-1:] in _BYTE_UNITS else (text, "")
         try:
             if (size := int(float(number) * _BYTE_UNITS[unit])) > 0:
@@ -42,7 +42,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 _data = click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     envvar="HARNESS_DATA",
     help="Data root. Default: $HARNESS_DATA, else a folder of the cache.",
 )

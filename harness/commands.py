@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import registry, submission
 from harness.contract import Places, Task
-from harness.errors import DataError, HarnessError, InputError, RunFailed, StoreError, SubmissionError
+from harness.errors import DataError, HarnessError, InputError, StoreError
 from harness.plain import plain
 from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
 
@@ -30,47 +30,55 @@ def evaluate(
     allow_code: bool,
     as_json: bool,
 ) -> int:
-    """Run every pair of submission and task; returns 1 if a run failed. All files are checked before the first run."""
+    """Run every pair of submission and task; returns the exit status. All files are checked before the first run."""
     from harness.executor import Limits, LocalExecutor
     from harness.loop import Outcome, Settings, evaluate
-    from harness.selection import tasks_for
+    from harness.selection import pairs
     from harness.store import open_database, read
     from harness.store.claims import expire_lost_runs
     from harness.terminal import RunProgress
 
     places = Places.default(data)
-    loaded = [_load(file, allow_code) for file in files]
-    pairs = [(entry, task) for entry in loaded for task in tasks_for(entry, task_names, places)]
+    plan = pairs([_load(file, allow_code) for file in files], task_names, places)
     database = open_database(db, create=True)
     expire_lost_runs(database)
     settings = Settings(seed=seed, limit=limit or 0, rerun=rerun, limits=Limits(time_limit, memory_limit))
     outcomes: list[Outcome] = []
-    for entry, task in pairs:
-        with RunProgress(entry.name, task.card.name) as reporter:
-            try:
+    for task, entries in plan:
+        try:
+            workload = task.load(places)
+        except DataError as error:
+            outcomes += (failures := [Outcome.failed(entry, task, error) for entry in entries])
+            for outcome in failures:
+                _show(outcome, [], as_json)
+            continue
+        for entry in entries:
+            with RunProgress(entry.name, task.card.name) as reporter:
                 outcome = evaluate(
                     entry,
                     task,
+                    workload,
                     database=database,
                     executor=LocalExecutor(),
                     places=places,
                     settings=settings,
                     reporter=reporter,
                 )
-            except (DataError, SubmissionError, RunFailed) as error:
-                if len(pairs) == 1:
-                    raise
-                outcome = Outcome(entry.name, task.card.name, "failed", "", error.message, error.hint)
-        outcomes.append(outcome)
-        if not as_json:
-            print_outcome(outcome, read.results_of(database, outcome.run) if outcome.run else [])
-        if outcome.state == "interrupted":
+            outcomes.append(outcome)
+            _show(outcome, read.results_of(database, outcome.run) if outcome.run else [], as_json)
+            if outcome.state == "interrupted":
+                break
+        if outcomes[-1].state == "interrupted":
             break
     if as_json:
         print_json([_outcome_json(outcome, read.results_of(database, outcome.run)) for outcome in outcomes])
-    if any(outcome.state == "interrupted" for outcome in outcomes):
-        return 130
-    return int(any(outcome.state == "failed" for outcome in outcomes))
+    codes = {outcome.exit_code for outcome in outcomes}
+    return next((code for code in (130, 1, 2) if code in codes), 0)
+
+
+def _show(outcome: Any, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if not as_json:
+        print_outcome(outcome, rows)
 
 
 def _load(file: Path, allow_code: bool) -> submission.Submission:
@@ -85,7 +93,7 @@ def _load(file: Path, allow_code: bool) -> submission.Submission:
 
 def _outcome_json(outcome: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     shown = asdict(outcome)
-    shown.pop("log")
+    del shown["log"], shown["exit_code"]
     return shown | {"results": rows}
 
 
@@ -105,12 +113,20 @@ def results(task: str | None, db: str, *, as_json: bool) -> None:
         return
     rows = read.runs(database, task)
     if not rows:
-        print("No results yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
+        of = f" of {task}" if task else ""
+        print(f"No results{of} yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
         return
-    rows.sort(key=lambda row: (row["task"], row["value"] is None, -(row["value"] or 0.0)))
-    columns = ["task", "submission", "metric", "score", "95 % interval", "n", "coverage", "CPU", "peak memory"]
-    columns += ["index", "state", "run"]
-    print_table(columns, [_result_cells(row) for row in rows])
+    rows.sort(key=_best_first)
+    columns = ["task", "submission", "metric", "score", "95 % interval", "n", "CPU", "memory", "state", "run"]
+    print_table(columns, [_result_cells(row) for row in rows], whole=("score", "95 % interval", "state", "run"))
+    for row in rows:
+        if row["reason"]:
+            print(f"{row['run']} {row['state']}: {plain(row['reason'])} {plain(row['next_step'])}".rstrip())
+
+
+def _best_first(row: dict[str, Any]) -> tuple[str, bool, float]:
+    value = row["value"] or 0.0
+    return row["task"], row["value"] is None, -value if row["higher_is_better"] else value
 
 
 def _result_cells(row: dict[str, Any]) -> list[Any]:
@@ -124,12 +140,10 @@ def _result_cells(row: dict[str, Any]) -> list[Any]:
         row["metric"],
         row["value"],
         f"{row['ci_low']:.4f}–{row['ci_high']:.4f}" if done else None,
-        partial,
-        f"{row['coverage']:.0%}" if row["coverage"] is not None else None,
+        partial if row["coverage"] in (None, 1.0) else f"{partial}, {row['coverage']:.0%} answered",
         seconds_text(cpu),
         bytes_text(row["peak_rss_bytes"]),
-        bytes_text(row["index_bytes"]),
-        row["state"] if not row["reason"] else f"{row['state']}: {row['reason']}",
+        row["state"],
         row["run"],
     ]
 
@@ -263,6 +277,9 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
     }
     pilots: list[Estimate] = []
     for task in chosen:
+        if not entry.observes_cost:
+            pilots.append(Estimate.without_pilot(task, places, "its answers are read from a file: seconds"))
+            continue
         if entry.runs_code and not allow_code:
             pilots.append(Estimate.without_pilot(task, places, "brings code: add --allow-code for a pilot"))
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sqlite3
@@ -92,6 +93,8 @@ def _disk(places: Places) -> Finding:
     folder = places.cache
     while not folder.exists():
         folder = folder.parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return Finding("cache", "problem", f"cannot write to {places.cache}: set HARNESS_CACHE to a folder of yours")
     free = shutil.disk_usage(folder).free
     state: Literal["ok", "problem"] = "ok" if free >= _LOW_DISK_BYTES else "problem"
     return Finding("disk", state, f"{bytes_text(free)} free for the cache {places.cache}")
@@ -105,6 +108,8 @@ def _database(db: str) -> Finding:
     try:
         database = open_database(db, create=False)
         count = len(read.runs(database))
+        if "://" not in db and not os.access(db, os.W_OK):
+            return Finding("database", "problem", f"{db}: {count} runs, but it cannot be written to")
     except HarnessError as error:
         return Finding("database", "problem", f"{error.message} {error.hint}")
     return Finding("database", "ok", f"{db}: {count} runs")

@@ -16,7 +16,7 @@ from typing import IO, Protocol
 
 import psutil
 
-from harness.errors import RunFailed
+from harness.errors import RunFailed, SubmissionError
 from harness.wire import Channel, Closed, Fault, Message
 
 _POLL_SECONDS = 0.25
@@ -105,7 +105,8 @@ class LocalWorker:
             except Closed:
                 raise self._epitaph() from None
             if isinstance(message, Fault):
-                raise RunFailed(message.message, hint=message.hint or "`harness log RUN` shows where it was raised.")
+                kind = SubmissionError if message.is_input else RunFailed
+                raise kind(message.message, hint=message.hint or "`harness log RUN` shows where it was raised.")
             if message is not None:
                 return message
             if ended:  # yet the channel is open: a process that it started holds the other end
@@ -142,8 +143,8 @@ class LocalWorker:
         memory = self._limits.memory_bytes
         if memory is not None and (resident := _resident_bytes(self._process.pid)) > memory:
             raise RunFailed(
-                f"the model holds {resident >> 20} MiB, over the limit of {memory >> 20} MiB",
-                hint="Run again with a larger --memory-limit or a smaller batch_size.",
+                f"the model holds {resident / 1e6:.0f} MB, over the limit of {memory / 1e6:.0f} MB",
+                hint="Run again with a larger --memory-limit: finished batches are kept.",
             )
 
     def _epitaph(self) -> RunFailed:
@@ -157,7 +158,8 @@ class LocalWorker:
         if code == -signal.SIGKILL:
             return RunFailed(
                 "the worker was killed (signal 9), most often because memory ran out",
-                hint="Free memory or use a smaller batch_size, then run the same command: finished batches are kept.",
+                hint="Free memory, then run the same command: finished batches are kept. "
+                "(Another batch_size in the file is another submission, and starts anew.)",
             )
         if code < 0:
             return RunFailed(

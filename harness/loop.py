@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from harness.contract import Example, Failure, Metric, Places, Prediction, Ranking, Task, Workload
-from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed, StoreError
+from harness.errors import HarnessError, InputError, RunFailed, StoreError
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
 from harness.metrics.bootstrap import intervals
@@ -27,7 +27,7 @@ from harness.plain import brief
 from harness.provenance import code_version, environment
 from harness.store.claims import claim
 from harness.store.database import Database
-from harness.store.recorder import Recorder, StoredScore
+from harness.store.recorder import Recorder, RunIsBusy, StoredScore
 from harness.submission import Submission
 from harness.wire import Advanced, Message, Predict, Predicted, Prepare, PrepareDone, Setup
 
@@ -67,11 +67,29 @@ class Outcome:
     reason: str = ""
     next_step: str = ""
     log: str = ""
+    exit_code: int = 0
+
+    @classmethod
+    def failed(
+        cls, submission: Submission, task: Task, error: HarnessError, *, run: str = "", log: str = ""
+    ) -> Outcome:
+        """The outcome that an error makes, in as many words as fit a row."""
+        return cls(
+            submission.name,
+            task.card.name,
+            "interrupted" if isinstance(error, Interrupted) else "failed",
+            run,
+            brief(error.message),
+            brief(error.hint).replace("harness log RUN", f"harness log {run}"),
+            "" if isinstance(error, Interrupted) else log,
+            error.exit_code,
+        )
 
 
 def evaluate(
     submission: Submission,
     task: Task,
+    workload: Workload,
     *,
     database: Database,
     executor: Executor,
@@ -79,21 +97,23 @@ def evaluate(
     settings: Settings,
     reporter: Reporter,
 ) -> Outcome:
-    """Run a submission on a task, or resume it, or find it done.
+    """Run a submission on a task that is loaded, or resume it, or find it done.
 
-    A model's failure is an outcome; only what is wrong with the input or the database is raised (`InputError`).
+    A failure of the pair is an outcome. Raises `StoreError` if nothing can be stored.
     """
-    workload = task.load(places)
-    claimed = claim(
-        database,
-        submission,
-        task.card,
-        workload,
-        seed=settings.seed,
-        limit=settings.limit,
-        rerun=settings.rerun,
-        provenance=(code_version(), environment()),
-    )
+    try:
+        claimed = claim(
+            database,
+            submission,
+            task.card,
+            workload,
+            seed=settings.seed,
+            limit=settings.limit,
+            rerun=settings.rerun,
+            provenance=(code_version(), environment()),
+        )
+    except RunIsBusy as error:
+        return Outcome.failed(submission, task, error)
     recorder = claimed.recorder
     if claimed.done:
         return Outcome(submission.name, task.card.name, "unchanged", run=recorder.key)
@@ -103,16 +123,14 @@ def evaluate(
         with Interrupt() as interrupt:
             log = run.predict(executor, interrupt)
             run.score()
-    except (RunFailed, InvalidPrediction, Interrupted) as error:
-        state: Literal["failed", "interrupted"] = "interrupted" if isinstance(error, Interrupted) else "failed"
-        reason = brief(error.message)
-        next_step = brief(error.hint).replace("harness log RUN", f"harness log {recorder.key}")
-        recorder.stop(state, reason, next_step)
-        return Outcome(submission.name, task.card.name, state, recorder.key, reason, next_step, run.log)
-    except InputError as error:
+    except StoreError as error:
         with suppress(StoreError):  # where the store is what failed, the error says all there is to say
             recorder.stop("failed", error.message, error.hint)
         raise
+    except HarnessError as error:
+        outcome = Outcome.failed(submission, task, error, run=recorder.key, log=run.log)
+        recorder.stop(outcome.state, outcome.reason, outcome.next_step)
+        return outcome
     except Exception as error:
         recorder.stop("failed", f"internal error: {type(error).__name__}: {error}", "Please report it.")
         raise
@@ -145,7 +163,7 @@ class _Run:
         stored = self._recorder.stored()
         if stored >= len(self._examples):
             return ""
-        self._recorder.start_attempt()
+        self._recorder.start_attempt(code_version(), environment())
         worker = executor.start(self._settings.limits)
         state, reason = "failed", ""
         try:
@@ -175,6 +193,7 @@ class _Run:
             )
         )
         worker.send(Prepare())
+        self._report("prepare", 0, 0, "")
         reply = self._reply(worker)
         if not isinstance(reply, PrepareDone):
             raise RunFailed(f"the worker sent {type(reply).__name__} instead of the end of prepare")

@@ -1,8 +1,8 @@
 """An estimate of a run's time and memory from two small pilots of it, without touching the results.
 
 Each pilot is the real worker on the first documents (or training examples) and a few examples. Two sizes give a
-line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or so: enough to
-decide between now and overnight.
+line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or so on a quiet
+machine, worse on a busy one: enough to decide between now and overnight.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.loop import batch_size, setup_message
 from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
 
-_SIZES = (32, 128)
+_SIZES = (32, 160)
 _EXAMPLES = 8
 _PILOT_SECONDS = 120.0
 
@@ -65,8 +65,9 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     per_example_cpu = large.predict.cpu_seconds / max(1, large.examples)
     per_example_wall = large.predict.wall_seconds / max(1, large.examples)
     # Ranking scans what was indexed, so its cost per example grows with the corpus.
-    growth = full / sizes[-1] if workload.inputs.corpus is not None and full else 1.0
-    scan_cpu = max(0.0, large.predict.cpu_seconds - small.predict.cpu_seconds) / max(1, large.examples) * (growth - 1)
+    growth = (full - sizes[-1]) / span if workload.inputs.corpus is not None else 0.0
+    scan_cpu = growth * max(0.0, large.predict.cpu_seconds - small.predict.cpu_seconds) / max(1, large.examples)
+    scan_wall = growth * max(0.0, large.predict.wall_seconds - small.predict.wall_seconds) / max(1, large.examples)
     note = f"from pilots of {' and '.join(map(str, sizes))} records and {large.examples} examples"
     return Estimate(
         task=task.card.name,
@@ -75,9 +76,9 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
         cpu_seconds=extrapolated(small.prepare.cpu_seconds, large.prepare.cpu_seconds)
         + len(workload.examples) * (per_example_cpu + scan_cpu),
         wall_seconds=extrapolated(small.prepare.wall_seconds, large.prepare.wall_seconds)
-        + len(workload.examples) * (per_example_wall + scan_cpu),
+        + len(workload.examples) * (per_example_wall + scan_wall),
         peak_rss_bytes=int(extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)),
-        note=f"{note}; {batches} batches",
+        note=f"{note}; {batches} {'batch' if batches == 1 else 'batches'}",
     )
 
 

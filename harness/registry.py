@@ -40,6 +40,8 @@ def task(name: str) -> Task:
     registered = _registered(_TASKS)
     if family_name in registered:
         family: Family = _load(_TASKS, family_name, registered[family_name])
+        if separator == ":" and not rest:
+            raise InputError(f"{name!r} names no path", hint=f"Such as {family_name}:path/to/folder.")
         if separator == ":":
             return family.open(Path.home() / rest[2:] if rest.startswith("~/") else Path(rest))
         for candidate in family.tasks():

@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from harness.errors import InputError
+from harness.errors import InputError, StoreError
 from harness.store import open_database
 from harness.store.claims import expire_lost_runs
 
@@ -18,7 +19,8 @@ from harness.store.claims import expire_lost_runs
 def serve(db: str, host: str, port: int) -> NoReturn:
     """Become the leaderboard's server. Raises `InputError` if it cannot start."""
     database = open_database(db, create=True)
-    expire_lost_runs(database)
+    with suppress(StoreError):  # a database that we may only read can be shown all the same
+        expire_lost_runs(database)
     database.close()
     _check_free(host, port)
     spec = find_spec("leaderboard")
@@ -33,6 +35,7 @@ def serve(db: str, host: str, port: int) -> NoReturn:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        "logger.hideWelcomeMessage": "true",
     }
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(app), *(f"--{k}={v}" for k, v in options.items())]
     where = db if "://" in db else str(Path(db).expanduser().resolve())

@@ -25,13 +25,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """A table of plain text: nothing in a cell is markup. Columns of numbers are aligned right."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole: Sequence[str] = ()) -> None:
+    """A table of plain text: nothing in a cell is markup. Numbers are aligned right, `whole` columns not cut."""
     rows = [list(row) for row in rows]
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=name in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
@@ -45,15 +45,15 @@ def _cell(value: Any) -> Text:
 
 
 def bytes_text(count: int | None) -> str | None:
-    """A number of bytes for people, in binary units."""
+    """A number of bytes for people, in powers of ten."""
     if count is None:
         return None
     size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.2f} GiB"
+        size /= 1000
+    return f"{size:.2f} GB"
 
 
 def seconds_text(seconds: float | None) -> str | None:
@@ -85,8 +85,6 @@ class RunProgress:
     def __enter__(self) -> RunProgress:
         if self._console.is_terminal:
             self._bar.start()
-        else:
-            print(f"{self._title}: started", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -94,16 +92,15 @@ class RunProgress:
             self._bar.stop()
 
     def progress(self, phase: str, done: int, total: int, unit: str) -> None:
-        """See `harness.loop.Reporter`."""
+        """See `harness.loop.Reporter`; a total of 0 is not known yet."""
+        what = f"{phase} {plain(unit)}".strip()
         if not self._console.is_terminal:
-            if done == 0 or done >= total:
-                print(f"{self._title}: {phase} {done} of {total} {plain(unit)}", file=sys.stderr, flush=True)
+            if total and (done == 0 or done >= total):
+                print(f"{self._title}: {what} {done} of {total}", file=sys.stderr, flush=True)
             return
         if phase not in self._ids:
-            self._ids[phase] = self._bar.add_task(
-                f"{self._title}: {phase} ({plain(unit)})", total=total, completed=done
-            )
-        self._bar.update(self._ids[phase], completed=done, total=total)
+            self._ids[phase] = self._bar.add_task("", total=None, completed=done)
+        self._bar.update(self._ids[phase], description=f"{self._title}: {what}", completed=done, total=total or None)
 
 
 class _Rate(ProgressColumn):

@@ -71,6 +71,8 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
 
     message: str
     hint: str = ""
+    is_input: bool = False
+    """True if what the user gave is wrong, not the model."""
 
 
 Message: TypeAlias = Setup | Prepare | Predict | Advanced | PrepareDone | Predicted | Fault

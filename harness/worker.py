@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness import meter
 from harness.contract import Cost, Example, Model, Prediction, Prepared, Resources
-from harness.errors import HarnessError, InvalidPrediction
+from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed
 from harness.wire import (
     Advanced,
     Channel,
@@ -46,8 +46,9 @@ def main() -> None:
     except Closed:
         pass
     except Exception as error:
-        with contextlib.suppress(OSError):  # the model may have closed standard error
-            traceback.print_exc()
+        if not isinstance(error, InputError):
+            with contextlib.suppress(OSError):  # the model may have closed standard error
+                traceback.print_exc()
         with contextlib.suppress(Closed, OSError):  # or the channel; then the exit status has to do
             channel.send(_explain(error))
         sys.exit(1)
@@ -67,8 +68,13 @@ def _serve(channel: Channel) -> None:
         progress=_Updates(channel),
         charge=(tab := _Tab()),
     )
-    while True:
-        channel.send(_answer(model, resources, tab, channel.receive()))
+    try:
+        while True:
+            channel.send(_answer(model, resources, tab, channel.receive()))
+    except InputError as error:
+        if not getattr(model, "runs_code", False):
+            raise
+        raise RunFailed(error.message, hint=error.hint) from error  # a fault in code is shown with its traceback
 
 
 def build_model(setup: Setup) -> Model:
@@ -113,7 +119,7 @@ def _checked(predictions: Sequence[Prediction], examples: Sequence[Example]) -> 
 
 def _explain(error: Exception) -> Fault:
     if isinstance(error, HarnessError):
-        return Fault(_sendable(error.message), _sendable(error.hint))
+        return Fault(_sendable(error.message), _sendable(error.hint), isinstance(error, InputError))
     return Fault(_sendable(f"{type(error).__name__}: {error}"))
 
 

@@ -16,12 +16,16 @@ from harness.store import read
 from leaderboard import charts, text
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
+_DRAWN_OPEN = 12
+_RUN_PARAMETERS = ("run", "example")
+
 
 def show() -> None:
     """Show the board of the task that the address names, else of the task with the most runs.
 
     Raises `NoResults` if there are no results.
     """
+    _clear_run_parameters()
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
         tasks = [task["name"] for task in read.tasks(database)]
@@ -39,16 +43,25 @@ def show() -> None:
         text.note(f"{metric}: {explained}")
     found = entries(results, metric, all_runs=all_runs)
     if found:
-        _show_table(found, metric)
+        _show_table(found, metric, all_runs)
+        _show_settings(found)
         text.section(f"{metric} against cost")
         charts.score_against_cost(found, metric)
         text.note(
-            "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one."
+            "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one. "
+            "Only the latest run of each submission over the whole task competes."
         )
     else:
         text.section("No finished run over the whole task yet")
         text.note("“All runs” above shows partial ones; the table below says what the others need.")
     _show_unfinished(results)
+
+
+def _clear_run_parameters() -> None:
+    """The browser's Back leaves a run's parameters in the board's address, where they mean nothing."""
+    for name in _RUN_PARAMETERS:
+        if name in st.query_params:
+            del st.query_params[name]
 
 
 def _choose_task(names: Sequence[str]) -> str:
@@ -102,20 +115,20 @@ def _fact(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _show_table(found: Sequence[Entry], metric: str) -> None:
+def _show_table(found: Sequence[Entry], metric: str, all_runs: bool) -> None:
     others = sorted({name for entry in found for name in entry.metrics if name != metric})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         extra = st.multiselect("More metrics", others, format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
-        chosen = st.selectbox(
-            "Open a run", list(labels), index=None, format_func=labels.__getitem__, placeholder="Or tick its row"
-        )
+        chosen = _choose_run("Open a run", labels)
     table = text.frame([_cells(entry, metric, extra) for entry in found])
+    shown = [name for name in table.columns if name not in (_NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY)]
     selection = st.dataframe(
         table,
         hide_index=True,
         height="content" if len(found) <= 25 else 900,
-        column_config=_columns(metric, extra),
+        column_config=_columns(metric, extra, all_runs),
+        column_order=shown,
         on_select="rerun",
         selection_mode="single-row",
         key="runs",
@@ -123,16 +136,38 @@ def _show_table(found: Sequence[Entry], metric: str) -> None:
         alt=f"Runs of the task, best {metric} first",
     )
     text.download(table, "board.csv")
+    if any(entry.low == entry.high for entry in found):
+        text.note("An interval without width: there is no spread among these examples.")
+    _open(chosen, selection, [entry.run for entry in found])
+
+
+def _choose_run(label: str, runs: Mapping[str, str]) -> str | None:
+    return st.selectbox(
+        label, list(runs), index=None, format_func=runs.__getitem__, placeholder="Or tick its row", width=340
+    )
+
+
+def _open(chosen: str | None, selection: Any, runs: Sequence[str]) -> None:
     rows = selection["selection"]["rows"]
     if rows or chosen:
-        run = found[rows[0]].run if rows else chosen
-        st.switch_page("run_page.py", query_params={"run": str(run)})
+        st.switch_page("run_page.py", query_params={"run": runs[rows[0]] if rows else str(chosen)})
+
+
+def _show_settings(found: Sequence[Entry]) -> None:
+    described = {entry.label: f"{entry.kind}: {entry.settings or 'no settings'}" for entry in found}
+    with st.expander("Models and their settings", expanded=len(described) <= _DRAWN_OPEN):
+        text.facts(described)
+
+
+_ALL_RUNS_ONLY = {"Seed", "Run"}
+_NOT_DRAWN = {"Settings"}  # too wide for the table: they stand below it, and are in the download
 
 
 def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
     return {
         "Rank": entry.rank,
         "Submission": entry.label,
+        "Model": entry.kind,
         metric: entry.value,
         "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
         **{name: entry.metrics.get(name) for name in extra},
@@ -142,28 +177,38 @@ def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
         "Index (MB)": _megabytes(entry.index_bytes),
         "n": entry.n,
         "Marks": list(entry.marks),
+        "Seed": entry.seed,
+        "Run": entry.run,
         "Date (UTC)": entry.created,
-        "Model and settings": entry.settings,
+        "Settings": entry.settings,
     }
 
 
-def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
+def _columns(metric: str, extra: Sequence[str], all_runs: bool) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "Rank": number(width=55, help="Equal scores share a rank; runs over a part of the task have none."),
-        "Submission": st.column_config.TextColumn(width="medium"),
-        **{name: number(format=f"%.{DIGITS}f") for name in (metric, *extra)},
-        "Prepare (CPU s)": number(format="%.2f", help="Indexing or training, over all cores."),
-        "Predict (CPU s)": number(format="%.2f", help="All examples, over all cores."),
-        "Peak memory (MB)": number(format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."),
-        "Index (MB)": number(format="%.1f", help="In memory and on disk."),
-        "n": number(width=60, help="Examples asked."),
-        "Marks": st.column_config.ListColumn(
-            width=150,
-            help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
-            "at its first cost. partial: not all examples were asked.",
+        "Rank": number(width=55, help="Equal scores share a rank; older and partial runs have none."),
+        "Submission": st.column_config.TextColumn(width=165),
+        "Model": st.column_config.TextColumn(width=75, help="The kind of model; its settings stand below."),
+        **{name: number(format=f"%.{DIGITS}f", width=85) for name in (metric, *extra)},
+        "95 % interval": st.column_config.TextColumn(width=125),
+        "Prepare (CPU s)": number(width=115, format="%.2f", help="Indexing or training, over all cores."),
+        "Predict (CPU s)": number(width=112, format="%.2f", help="All examples, over all cores."),
+        "Peak memory (MB)": number(
+            width=132, format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."
         ),
-        "Date (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD"),
+        "Index (MB)": number(width=85, format="%.1f", help="In memory and on disk."),
+        "n": number(width=55, help="Examples asked."),
+        "Marks": st.column_config.ListColumn(
+            width=120,
+            help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
+            "at its first cost. partial: not all examples were asked. older run: a later one replaces it.",
+        ),
+        "Seed": number(width=55),
+        "Run": st.column_config.TextColumn(width=115),
+        "Date (UTC)": st.column_config.DatetimeColumn(
+            format="YYYY-MM-DD HH:mm" if all_runs else "YYYY-MM-DD", width=135 if all_runs else 95
+        ),
     }
 
 
@@ -176,6 +221,8 @@ def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
     if not unfinished:
         return
     text.section("Not finished")
+    labels = {row["run"]: plain(f"{row['submission']} · {row['state']} · {row['run']}") for row in unfinished}
+    chosen = _choose_run("Open an unfinished run", labels)
     table = text.frame(
         [
             {
@@ -190,7 +237,16 @@ def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
         ]
     )
     date = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
-    st.dataframe(table, hide_index=True, column_config={"Since (UTC)": date}, alt="Runs that are not finished")
+    selection = st.dataframe(
+        table,
+        hide_index=True,
+        column_config={"Since (UTC)": date},
+        on_select="rerun",
+        selection_mode="single-row",
+        key="unfinished",
+        alt="Runs that are not finished",
+    )
+    _open(chosen, selection, list(labels))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ _BEST, _OTHER = "Pareto-best", "dominated"
 _COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
 _LEAST_SECONDS = 0.001  # a logarithmic axis has no zero
 _BINS = 20
-_MOST_LABELS = 20
+_HEIGHT, _PADDING = 360, 12
+_NARROWEST = 900  # pixels; names that do not meet at this width do not meet on a wider chart
+_LETTER, _LINE = 7, 15  # pixels of a name's letter and line
+_PLACES = {"above": -11, "below": 14}  # pixels from the point down to the name's middle
 
 
 def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
@@ -31,7 +34,8 @@ def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
     if not shown:
         return
     best = pareto(shown)
-    table = text.frame([_point(entry, entry.run in best, len(shown)) for entry in shown])
+    table = text.frame([_point(entry, entry.run in best) for entry in shown])
+    table["place"] = _places(table)
     first, second, ink = _COLOURS[_theme()]
     kind = alt.Scale(domain=[_BEST, _OTHER], range=[first, second])
     base = alt.Chart(table).encode(x=_seconds_axis(table), y=_score_axis(metric), tooltip=_tooltip(metric))
@@ -42,8 +46,13 @@ def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
     )
     intervals = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
     points = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour, shape=shape)
-    names = base.mark_text(align="left", dx=8, dy=-11, fontSize=13, color=ink).encode(text="label:N")
-    chart = alt.layer(front, intervals, points, names).properties(height=360)
+    names = [
+        base.transform_filter(alt.datum.place == place)
+        .mark_text(align="left", dx=8, dy=down, fontSize=13, color=ink)
+        .encode(text="name:N")
+        for place, down in _PLACES.items()
+    ]
+    chart = alt.layer(front, intervals, points, *names).properties(height=_HEIGHT)
     st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, metric))
 
 
@@ -83,11 +92,10 @@ def _legible(chart: Any) -> Any:
     return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
 
 
-def _point(entry: Entry, is_best: bool, shown: int) -> dict[str, Any]:
+def _point(entry: Entry, is_best: bool) -> dict[str, Any]:
     seconds = entry.cpu_seconds or 0.0
     return {
         "name": entry.label,
-        "label": entry.label if is_best or shown <= _MOST_LABELS else "",
         "kind": _BEST if is_best else _OTHER,
         "seconds": max(seconds, _LEAST_SECONDS),
         "score": entry.value,
@@ -99,16 +107,42 @@ def _point(entry: Entry, is_best: bool, shown: int) -> dict[str, Any]:
     }
 
 
+def _places(table: Any) -> list[str]:
+    """Where each name stands: above its point, else below, else nowhere, so that no two are printed over each other.
+
+    Pareto-best points choose first; the others have their names in the tooltip at least.
+    """
+    left, right = np.log(_seconds_domain(table))
+    across = (np.log(table["seconds"].to_numpy()) - left) / (right - left) * _NARROWEST
+    low, high = table["low"].min(), table["high"].max()
+    down = (high - table["score"].to_numpy()) / ((high - low) or 1) * (_HEIGHT - 2 * _PADDING)
+    taken: list[tuple[float, float, float]] = []
+    places = [""] * len(table)
+    for i in sorted(range(len(table)), key=lambda i: table["kind"].iloc[i] != _BEST):
+        start, end = across[i], across[i] + _LETTER * len(table["name"].iloc[i])
+        for place, offset in _PLACES.items():
+            middle = down[i] + offset
+            if all(abs(middle - y) >= _LINE or start >= e or end <= s for s, e, y in taken):
+                places[i] = place
+                taken.append((start, end, middle))
+                break
+    return places
+
+
+def _seconds_domain(table: Any) -> list[float]:
+    """Room on the right for the names, and a range of its own so that a single run is not stretched over the axis."""
+    return [table["seconds"].min() / 2, table["seconds"].max() * 3]
+
+
 def _seconds_axis(table: Any) -> alt.X:
-    # Room on the right for the names, and a range of its own so that a single run is not stretched over the axis.
-    domain = [table["seconds"].min() / 2, table["seconds"].max() * 3]
+    domain = _seconds_domain(table)
     axis = alt.Axis(format="~g", tickCount=6, grid=False, ticks=True)
     title = "CPU seconds, prepare and predict (log scale)"
     return alt.X("seconds:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)
 
 
 def _score_axis(metric: str) -> alt.Y:
-    return alt.Y("score:Q", scale=alt.Scale(zero=False, padding=12), title=metric)
+    return alt.Y("score:Q", scale=alt.Scale(zero=False, nice=False, padding=_PADDING), title=metric)
 
 
 def _tooltip(metric: str) -> list[alt.Tooltip]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TALLEST = 390  # pixels; a longer table scrolls
 _TITLE_WIDTH = 520
+_DEPTH = 1000  # documents of a ranking that are scored
 
 
 def show(database: Database, run: str, metrics: Sequence[str]) -> None:
@@ -89,7 +91,7 @@ def _show_asked(database: Database, run: str, example_id: str) -> None:
         return
     match view.prediction.output:
         case Ranking() as ranking:
-            _show_ranking(ranking, view)
+            _show_ranking(database, run, ranking, view)
         case Classes(label, by_class):
             text.facts({"Answer": label})
             best_first = sorted(by_class.items(), key=lambda item: -item[1])
@@ -108,15 +110,18 @@ def _show_asked(database: Database, run: str, example_id: str) -> None:
             _show_gold(view.gold)
 
 
-def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
+def _show_ranking(database: Database, run: str, ranking: Ranking, view: ExampleView) -> None:
     """The ranked documents with their grades; then the relevant documents that the model did not find."""
     grades: dict[str, int] = view.gold
     relevant = {document for document, grade in grades.items() if grade > 0}
-    missed = relevant.difference(ranking.ids)
-    first = next((rank for rank, document in enumerate(ranking.ids, start=1) if document in relevant), None)
+    scored = _as_scored(ranking, view.id)
+    found = [document for document, _ in scored]
+    missed = sorted(relevant.difference(found))
+    titles = read.titles(database, run, [*found, *missed])
+    first = next((rank for rank, document in enumerate(found, start=1) if document in relevant), None)
     text.facts(
         {
-            "Documents ranked": f"{len(ranking.ids):,}",
+            "Documents ranked": f"{len(found):,}",
             "Relevant": f"{len(relevant):,}",
             "Relevant and ranked": f"{len(relevant) - len(missed):,}",
             "First relevant at rank": first or "not in the list",
@@ -128,10 +133,10 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
             "Relevant": "✓" if document in relevant else "",
             "Grade": grades.get(document),
             "Document": document,
-            "Title": view.titles.get(document, ""),
+            "Title": titles.get(document, ""),
             "Score": score,
         }
-        for rank, (document, score) in enumerate(zip(ranking.ids, ranking.scores, strict=True), start=1)
+        for rank, (document, score) in enumerate(scored, start=1)
     ]
     _show_table(rows, "Ranked documents, best first")
     if missed:
@@ -141,13 +146,26 @@ def _show_ranking(ranking: Ranking, view: ExampleView) -> None:
                 {
                     "Grade": grades[document],
                     "Document": document,
-                    "Title": view.titles.get(document, ""),
+                    "Title": titles.get(document, ""),
                 }
-                for document in sorted(missed)
+                for document in missed
             ],
             "Relevant documents that are not in the list",
         )
-    text.note("In the model's order. Titles are kept for documents that some run ranked among its first ten.")
+    own = " The query's own document was taken out." if view.id in ranking.ids else ""
+    text.note(
+        f"In the order that is scored: score as float32, then id, both descending; at most {_DEPTH:,} documents.{own} "
+        "Titles are kept for documents that some run ranked among its first ten."
+    )
+
+
+def _as_scored(ranking: Ranking, query: str) -> list[tuple[str, float]]:
+    """(document, score) in the order in which the retrieval metrics take them, see `harness.metrics.ranking`."""
+    kept = {document: score for document, score in zip(ranking.ids, ranking.scores, strict=True) if document != query}
+    as_float32 = dict(zip(kept, np.asarray(list(kept.values()), np.float64).astype(np.float32).tolist(), strict=True))
+    # Python orders text by code point, which is the order of its bytes in UTF-8.
+    order = sorted(kept, key=lambda document: (as_float32[document], document), reverse=True)
+    return [(document, kept[document]) for document in order[:_DEPTH]]
 
 
 def _show_table(rows: list[dict[str, Any]], alt: str) -> None:

@@ -31,7 +31,7 @@ class Entry:
     label: str
     """The submission's name as plain text, with a digest where two submissions share the name."""
     rank: int | None
-    """None for a run over a part of the task, which is not comparable."""
+    """None for a run over a part of the task, which is not comparable, and for one that a later run replaces."""
     value: float
     low: float
     high: float
@@ -43,9 +43,10 @@ class Entry:
     peak_rss_bytes: int | None
     index_bytes: int | None
     n: int
-    coverage: float | None
+    seed: int
+    kind: str
     settings: str
-    """The model kind and what it was set to."""
+    """What the model was set to."""
     marks: tuple[str, ...]
     created: datetime
 
@@ -76,23 +77,25 @@ def opened() -> Iterator[Database]:
 def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool) -> list[Entry]:
     """The finished runs, best first, from rows of `harness.store.read.results` (newest first) of one task version.
 
-    Without `all_runs`: of each submission the latest run over the whole task. Runs over a part come last, unranked.
+    Of each submission the latest run over the whole task is ranked. With `all_runs` its other runs are there too,
+    unranked: those over the whole task among the ranked ones, those over a part last.
     """
     scores: dict[str, dict[str, float]] = {}
     for row in results:
         if row["state"] == "done" and row["value"] is not None:
             scores.setdefault(row["run"], {})[row["metric"]] = row["value"]
     done = [row for row in results if row["metric"] == metric and metric in scores.get(row["run"], {})]
-    chosen = done if all_runs else _latest(done)
+    latest = _latest(done)
+    chosen = done if all_runs else latest
     chosen = sorted(chosen, key=_goodness, reverse=True)
     chosen = [row for row in chosen if not is_partial(row)] + [row for row in chosen if is_partial(row)]
     labels = _labels(chosen)
-    whole = [round(_goodness(row), DIGITS) for row in chosen if not is_partial(row)]
+    ranks = _ranks(latest)
     return [
         Entry(
             run=row["run"],
             label=labels[row["submission_digest"]],
-            rank=None if is_partial(row) else 1 + whole.index(round(_goodness(row), DIGITS)),
+            rank=ranks.get(row["run"]),
             value=row["value"],
             low=row["ci_low"],
             high=row["ci_high"],
@@ -103,9 +106,10 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
             peak_rss_bytes=row["peak_rss_bytes"],
             index_bytes=row["index_bytes"],
             n=row["n"],
-            coverage=row["coverage"],
+            seed=row["seed"],
+            kind=plain(row["kind"]),
             settings=settings(row),
-            marks=marks(row),
+            marks=marks(row) if row["run"] in ranks or is_partial(row) else (*marks(row), "older run"),
             created=row["created"],
         )
         for row in chosen
@@ -118,9 +122,9 @@ def is_partial(row: Mapping[str, Any]) -> bool:
 
 
 def settings(row: Mapping[str, Any]) -> str:
-    """Such as `bm25: k1 0.9, b 0.4`; settings that are left open are left out."""
+    """Such as `k1 0.9, b 0.4`; settings that are left open are left out."""
     chosen = {key: value for key, value in row["settings"].items() if key != "kind" and value not in (None, "")}
-    return plain(f"{row['kind']}: " + ", ".join(f"{key} {value}" for key, value in chosen.items())).removesuffix(": ")
+    return plain(", ".join(f"{key} {value}" for key, value in chosen.items()))
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -128,7 +132,7 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     if row["runs_code"]:
         found.append("own code")
-    if row["prepare_cached"]:
+    if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
     if is_partial(row):
         found.append(f"partial: {row['n']:,} of {row['task_examples']:,}")
@@ -138,7 +142,7 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def pareto(found: Sequence[Entry]) -> set[str]:
-    """Runs over the whole task that no other one beats: none is at least as good and as cheap, and better in one."""
+    """Ranked runs that no other one beats: none is at least as good and as cheap, and better in one."""
     points = {
         entry.run: ((entry.value if entry.higher_is_better else -entry.value), -entry.cpu_seconds)
         for entry in found
@@ -157,6 +161,11 @@ def _latest(done: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         if not is_partial(row):
             latest.setdefault(row["submission_digest"], row)
     return list(latest.values())
+
+
+def _ranks(latest: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    scores = {row["run"]: round(_goodness(row), DIGITS) for row in latest}
+    return {run: 1 + sum(other > score for other in scores.values()) for run, score in scores.items()}
 
 
 def _goodness(row: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -39,7 +39,15 @@ def show() -> None:
             _show_numbers(detail)
         examples.show(database, key, [score["metric"] for score in detail.scores])
     _show_origin(detail)
-    _show_attempts(detail.attempts)
+    _show_attempts(detail)
+
+
+_STATES = {
+    "running": "This run is not finished yet",
+    "failed": "This run failed",
+    "interrupted": "This run was interrupted",
+    "expired": "This run ended without a word",
+}
 
 
 def _say_unknown(key: str) -> None:
@@ -56,7 +64,7 @@ def _show_head(detail: RunDetail) -> None:
     text.marks([*marks(summary), *(["generated data"] if summary["generated"] else [])])
     text.paragraph(detail.description)
     if summary["state"] != "done":
-        text.section(f"This run is {summary['state']}")
+        text.section(_STATES[summary["state"]])
         text.paragraph(summary["reason"])
         text.paragraph(summary["next_step"])
 
@@ -68,19 +76,15 @@ def _show_numbers(detail: RunDetail) -> None:
             (
                 summary["metric"],
                 f"{summary['value']:.{DIGITS}f}",
-                f"95 % interval {summary['ci_low']:.{DIGITS}f} – {summary['ci_high']:.{DIGITS}f}",
+                _interval(summary),
             ),
-            ("Prepare", _seconds(summary["prepare_cpu_seconds"]), "CPU seconds"),
-            ("Predict", _seconds(summary["predict_cpu_seconds"]), "CPU seconds"),
-            ("Peak memory", _megabytes(summary["peak_rss_bytes"]), "less an empty worker's"),
-            ("Index", _megabytes(summary["index_bytes"]), "in memory and on disk"),
+            *(_cost_figures(summary) if _cost_is_known(summary) else []),
             ("Examples", f"{summary['n']:,}", f"of {summary['task_examples']:,}, {summary['coverage']:.1%} answered"),
         ]
     )
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        text.section("Costs")
-        st.dataframe(text.frame(_costs(summary)), hide_index=True, column_config=_COST_COLUMNS, alt="Costs by phase")
+        _show_costs(summary)
     with right:
         text.section("Scores")
         scores = [
@@ -90,14 +94,46 @@ def _show_numbers(detail: RunDetail) -> None:
         decimals = st.column_config.NumberColumn(format=f"%.{DIGITS}f")
         limits = {"Value": decimals, "Low": decimals, "High": decimals}
         st.dataframe(text.frame(scores), hide_index=True, column_config=limits, alt="Scores with 95 % intervals")
-        text.note("Low and high bound the 95 % bootstrap interval over examples.")
+        flat = ["Where they are equal there is no spread among these examples."]
+        equal = any(score["ci_low"] == score["ci_high"] for score in detail.scores)
+        text.note(" ".join(["Low and high bound the 95 % bootstrap interval over examples.", *(flat if equal else [])]))
+
+
+def _interval(summary: Mapping[str, Any]) -> str:
+    low, high = summary["ci_low"], summary["ci_high"]
+    shown = f"95 % interval {low:.{DIGITS}f} – {high:.{DIGITS}f}"
+    return f"{shown}: no spread among these examples" if low == high else shown
+
+
+def _cost_is_known(summary: Mapping[str, Any]) -> bool:
+    return summary["predict_cpu_seconds"] is not None
+
+
+def _cost_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        ("Prepare", _seconds(summary["prepare_cpu_seconds"]), "CPU seconds"),
+        ("Predict", _seconds(summary["predict_cpu_seconds"]), "CPU seconds"),
+        ("Peak memory", _megabytes(summary["peak_rss_bytes"]), "less an empty worker's"),
+        ("Index", _megabytes(summary["index_bytes"]), "in memory and on disk"),
+    ]
+
+
+def _show_costs(summary: Mapping[str, Any]) -> None:
+    text.section("Costs")
+    if not _cost_is_known(summary):
+        text.paragraph("The answers were made elsewhere: no cost is known.")
+        return
+    st.dataframe(text.frame(_costs(summary)), hide_index=True, column_config=_COST_COLUMNS, alt="Costs by phase")
+    text.note("Observed on the machine of this run. What came from a cache is charged at its first cost.")
 
 
 _COST_COLUMNS = {
     "CPU s": st.column_config.NumberColumn(format="%.2f", help="User and system time, over all cores."),
     "Wall s": st.column_config.NumberColumn(format="%.2f"),
-    "Work": st.column_config.TextColumn(help="cached: found in a cache and charged at its first cost."),
 }
+
+
+_CACHED = "partly from a cache, charged at first cost"
 
 
 def _costs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,8 +142,7 @@ def _costs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "Phase": phase,
             "CPU s": summary[f"{phase}_cpu_seconds"],
             "Wall s": summary[f"{phase}_wall_seconds"],
-            "Basis": "observed here",
-            "Work": "cached" if phase == "prepare" and summary["prepare_cached"] else "done in this run",
+            "Work": _CACHED if summary[f"{phase}_cached"] else "done in this run",
         }
         for phase in ("prepare", "predict")
     ]
@@ -164,16 +199,24 @@ def _pairs(values: Mapping[str, Any]) -> Any:
     return text.frame([{"What": name, "Value": str(value)} for name, value in values.items()])
 
 
-def _show_attempts(attempts: Sequence[Attempt]) -> None:
+def _show_attempts(detail: RunDetail) -> None:
+    attempts = detail.attempts
     if not attempts:
         return
+    made_elsewhere = detail.summary["state"] == "done" and not _cost_is_known(detail.summary)
     text.section("Attempts")
     ended = [attempt for attempt in attempts if attempt.state != "killed"]
     killed = [attempt for attempt in attempts if attempt.state == "killed"]
     for shown, label in ((ended, "Worker processes of this run"), (killed, "Killed")):
         if shown:
             text.note(label)
-            st.dataframe(text.frame([_attempt(a) for a in shown]), hide_index=True, alt=label)
+            rows = [_attempt(a) | ({} if made_elsewhere else _charged(a)) for a in shown]
+            st.dataframe(text.frame(rows), hide_index=True, column_config=_ATTEMPT_COLUMNS, alt=label)
+    if not made_elsewhere:
+        text.note(
+            "Charged: the CPU seconds behind what the attempt left. Reused work is in it at its first cost, "
+            "so it may be more than the attempt itself took."
+        )
     for attempt in attempts:
         if attempt.log:
             with st.expander(f"Log of attempt {attempt.number}"):
@@ -187,9 +230,22 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "Reason": attempt.reason,
         "Started (UTC)": attempt.started,
         "Ended (UTC)": attempt.ended,
-        "Prepare (CPU s)": attempt.prepare_cpu_seconds,
-        "Predictions kept (CPU s)": attempt.predict_cpu_seconds,
     }
+
+
+def _charged(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "Prepare, charged (CPU s)": attempt.prepare_cpu_seconds,
+        "Predictions kept, charged (CPU s)": attempt.predict_cpu_seconds,
+    }
+
+
+_ATTEMPT_COLUMNS = {
+    "Started (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
+    "Ended (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
+    "Prepare, charged (CPU s)": st.column_config.NumberColumn(format="%.2f"),
+    "Predictions kept, charged (CPU s)": st.column_config.NumberColumn(format="%.2f"),
+}
 
 
 def _seconds(seconds: float | None) -> str:

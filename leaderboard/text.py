@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -120,6 +121,8 @@ def _cell(value: Any) -> Any:
         return plain(value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None)  # the store's times are UTC, and the column's name says so
     return value
 
 

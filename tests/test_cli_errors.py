@@ -183,7 +183,7 @@ def test_broken_data_of_one_task_leaves_the_others(command: Command, submission:
     (half / "queries.jsonl").write_text('{"_id": "q", "text": "what"}\n')
     (half / "corpus.jsonl").write_text('{"_id": "d", "text": "cut of')
     ended = command("eval", submission, "--task", "beir:half", *TASK)
-    assert ended.code == 1
+    assert ended.code == 2
     assert "corpus.jsonl, line 1" in ended.err
     assert "random on beir/python-docs" in ended.out
 

@@ -75,9 +75,11 @@ def run(
 ) -> Outcome:
     file = folder / f"{kind}.yaml"
     file.write_text(f"name: {kind}\nmodel: {{kind: {kind}}}\n")
+    found = registry.task(task)
     return evaluate(
         load(file),
-        registry.task(task),
+        found,
+        found.load(places),
         database=database,
         executor=executor or LocalExecutor(),
         places=places,
@@ -168,6 +170,7 @@ def test_batches_are_recorded_as_they_come(database: Database, places: Places, t
     evaluate(
         load(file),
         registry.task("books/five"),
+        registry.task("books/five").load(places),
         database=database,
         executor=LocalExecutor(),
         places=places,

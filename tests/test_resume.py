@@ -162,6 +162,7 @@ def run_here(folder: Path, progress: Callable[[str, int, int, str], None]) -> No
     evaluate(
         load(folder / "scripted.yaml"),
         task("beir/python-docs"),
+        task("beir/python-docs").load(Places.default()),
         database=database,
         executor=LocalExecutor(),
         places=Places.default(),

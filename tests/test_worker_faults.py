@@ -202,7 +202,7 @@ def test_memory_limit_ends_a_model_that_leaks(tmp_path: Path, command: Command) 
         "eval", write_model(tmp_path, "bad", "pass", prepare=leak), *TASK, "--allow-code", "--memory-limit", "400M"
     )
     assert ended.code == 1
-    assert_failed(ended, "over the limit of 400 MiB")
+    assert_failed(ended, "over the limit of 400 MB")
     assert "--memory-limit" in ended.err
     assert no_child_is_left()
 

@@ -18,7 +18,7 @@ from harness.errors import RunFailed
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Shard
 
-Encode: TypeAlias = "Callable[[Sequence[str]], Embedded]"
+Encode: TypeAlias = "Callable[[Sequence[str], Callable[[int], None]], Embedded]"
 
 
 class EmbedAndSearch:
@@ -42,7 +42,7 @@ class EmbedAndSearch:
         raise NotImplementedError
 
     def load(self) -> Encode:
-        """The encoder: texts in, [n, d] float32 out."""
+        """The encoder: texts in, [n, d] float32 out; it tells how many texts each batch of them had."""
         raise NotImplementedError
 
     def prepare(self, resources: Resources) -> Prepared:
@@ -57,7 +57,7 @@ class EmbedAndSearch:
         self._shards: list[Shard] = []
         for documents in _blocks(resources.corpus):
             texts = [self.document_prefix + document_text(document) for document in documents]
-            self._shards.append(self._embed(texts))
+            self._shards.append(self._embed(texts, _Advance(resources, len(self._ids))))
             self._ids += [document.id for document in documents]
             resources.progress(len(self._ids), len(resources.corpus), "documents")
         self._order = TieOrder.of(self._ids)
@@ -79,7 +79,7 @@ class EmbedAndSearch:
         """Rank the documents for a batch of queries in one pass over the corpus."""
         from harness.retrieval.exact_search import search
 
-        queries = self._embed([self.query_prefix + _query_text(example) for example in examples])
+        queries = self._embed([self.query_prefix + _query_text(example) for example in examples], _unheard)
         self._charge_reused([queries])
         chunks = (shard.vectors() for shard in self._shards)
         hits = search(queries.vectors(), chunks, self._depth, self._order)
@@ -101,13 +101,28 @@ class EmbedAndSearch:
         if reused := total_cost(shards):
             self._charge(reused)
 
-    def _embed(self, texts: Sequence[str]) -> Shard:
-        return self._cache.shard(texts, self._load_and_encode)
+    def _embed(self, texts: Sequence[str], done: Callable[[int], None]) -> Shard:
+        return self._cache.shard(texts, lambda missing: self._load_and_encode(missing, done))
 
-    def _load_and_encode(self, texts: Sequence[str]) -> Embedded:
+    def _load_and_encode(self, texts: Sequence[str], done: Callable[[int], None]) -> Embedded:
         if self._encode is None:
             self._encode = self.load()
-        return self._encode(texts)
+        return self._encode(texts, done)
+
+
+class _Advance:
+    """Reports progress within a block of documents."""
+
+    def __init__(self, resources: Resources, before: int) -> None:
+        self._resources, self._done = resources, before
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._resources.progress(self._done, len(self._resources.corpus), "documents")
+
+
+def _unheard(count: int) -> None:
+    return None
 
 
 def document_text(document: Document) -> str:

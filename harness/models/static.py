@@ -82,7 +82,7 @@ class Static(EmbedAndSearch):
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        return lambda texts: _mean_vectors(texts, table, tokenizer)
+        return lambda texts, done: _mean_vectors(texts, table, tokenizer)
 
 
 def _mean_vectors(texts: Sequence[str], table: Float32, tokenizer: Any) -> Embedded:

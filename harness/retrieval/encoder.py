@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -58,11 +58,12 @@ class TextEncoder:
         self._tokenizer.enable_truncation(settings.max_length)
         self._pad_id = tokenizer.pad_token_id or 0
 
-    def encode(self, texts: Sequence[str]) -> Embedded:
+    def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Embedded:
         """Vectors of the texts, in their order, [n, d] float32, with the work they took.
 
         Batches hold texts of similar token counts and are padded to their longest; the same texts in the same
-        order give the same batches, hence the same bits on the same machine.
+        order give the same batches, hence the same bits on the same machine. `done` hears how many texts a batch
+        had.
         """
         import numpy as np
         import torch
@@ -87,6 +88,8 @@ class TextEncoder:
                 for place in batch:
                     work.batch_rows[place] = len(batch)
                     work.batch_tokens[place] = lengths[batch[0]]
+                if done:
+                    done(len(batch))
         return Embedded(vectors, work)
 
     def _forward(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:

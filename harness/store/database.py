@@ -71,6 +71,8 @@ def open_database(where: str, *, create: bool) -> Database:
     """Open a file path or SQLAlchemy URL. Raises `StoreError` with what to do; never harms a file it cannot read."""
     url = _url(where)
     is_sqlite = url.get_backend_name() == "sqlite"
+    if is_sqlite and url.database in (None, "", ":memory:"):
+        raise StoreError("a database in memory would forget every result", hint="Name a file: --db results.db.")
     if is_sqlite and url.database:
         _check_file(Path(url.database), create)
     try:
@@ -80,7 +82,7 @@ def open_database(where: str, *, create: bool) -> Database:
     except ModuleNotFoundError as error:
         raise StoreError(
             f"the driver {error.name!r} for {url.drivername!r} is not installed",
-            hint="For PostgreSQL: pip install 'equal-footing[postgres]'.",
+            hint="pip install it; for PostgreSQL: pip install 'equal-footing[postgres]'.",
         ) from error
     if is_sqlite:
         event.listen(engine, "connect", _set_pragmas)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
@@ -29,7 +30,7 @@ from harness.store.schema import (
 if TYPE_CHECKING:
     from harness.contract import FloatArray
 
-
+_NAMES_PER_QUERY = 1000  # SQLite may refuse more than 32,766 values in a statement
 _index_bytes = case(
     (RunRow.index_ram_bytes.is_(None) & RunRow.index_disk_bytes.is_(None), None),
     else_=func.coalesce(RunRow.index_ram_bytes, 0) + func.coalesce(RunRow.index_disk_bytes, 0),
@@ -73,11 +74,13 @@ class ExampleView:
     text: str
     gold: Any
     prediction: Prediction | None
-    titles: dict[str, str]
 
 
-def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
-    """One flat row for each run: submission, task, state, primary score with interval, costs. Newest first."""
+def runs(database: Database, task: str | None = None, key: str | None = None) -> list[dict[str, Any]]:
+    """One flat row for each run: submission, task, state, primary score with interval, costs. Newest first.
+
+    Of one task if `task` names it; of one run if `key` names it.
+    """
     prepare, predict = _cost("prepare"), _cost("predict")
     query = (
         select(
@@ -100,6 +103,7 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
             ScoreRow.value,
             ScoreRow.ci_low,
             ScoreRow.ci_high,
+            ScoreRow.higher_is_better,
             RunRow.examples.label("n"),
             TaskRow.examples.label("task_examples"),
             RunRow.coverage,
@@ -128,24 +132,25 @@ def runs(database: Database, task: str | None = None) -> list[dict[str, Any]]:
     )
     if task is not None:
         query = query.where(TaskRow.name == task)
+    if key is not None:
+        query = query.where(RunRow.key == key)
     with database.reading() as session:
         return [dict(row) for row in session.execute(query).mappings()]
 
 
 def results(database: Database, task: str | None = None) -> list[dict[str, Any]]:
     """A row for each metric of each run; a run that is not done has one row, with its state and no value."""
-    scores = _scores(database)
+    scores = _scores(database, task=task)
     rows = []
     for run in runs(database, task):
         found = scores.get(run["run"], [])
-        rows += [run | score for score in found] or [run | {"higher_is_better": None, "description": ""}]
+        rows += [run | score for score in found] or [run | {"description": ""}]
     return rows
 
 
 def results_of(database: Database, key: str) -> list[dict[str, Any]]:
     """The rows of `results` of one run, scores only; empty if it is not done."""
-    summary = next((row for row in runs(database) if row["run"] == key), None)
-    return [summary | score for score in _scores(database).get(key, [])] if summary else []
+    return [summary | score for summary in runs(database, key=key) for score in _scores(database, key=key).get(key, [])]
 
 
 def tasks(database: Database) -> list[dict[str, Any]]:
@@ -174,16 +179,13 @@ def task_versions(database: Database, name: str) -> list[dict[str, Any]]:
 
 def run(database: Database, key: str) -> RunDetail:
     """Raises `UnknownName` if there is no such run."""
-    summary = next((row for row in runs(database) if row["run"] == key), None)
-    if summary is None:
-        raise UnknownName("run", key, [row["run"] for row in runs(database)])
     with database.reading() as session:
-        row = session.scalars(select(RunRow).where(RunRow.key == key)).one()
+        row = session.get_one(RunRow, _run_id(session, key))
         attempts = session.scalars(select(AttemptRow).where(AttemptRow.run_id == row.id).order_by(AttemptRow.number))
         seconds = _predict_seconds(session, row.id)
         return RunDetail(
-            summary=summary,
-            scores=_scores(database).get(key, []),
+            summary=runs(database, key=key)[0],
+            scores=_scores(database, key=key).get(key, []),
             config=row.submission.config,
             description=row.submission.description,
             environment=row.environment,
@@ -216,8 +218,8 @@ def example_scores(database: Database, key: str) -> tuple[list[str], dict[str, F
         )
         unpacked = {name: unpack_floats(payload) for name, payload in columns}
         task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
-        ids = [example[0] for example in _previews(session, task_id)]
-    return (ids[:count], unpacked) if unpacked else ([], {})
+        ids = [id for id, _, _ in islice(_previews(session, task_id), count)]
+    return (ids, unpacked) if unpacked else ([], {})
 
 
 def example_texts(database: Database, key: str) -> list[str]:
@@ -225,7 +227,7 @@ def example_texts(database: Database, key: str) -> list[str]:
     with database.reading() as session:
         run_id = _run_id(session, key)
         task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
-        return [preview[1] for preview in _previews(session, task_id)[:count]]
+        return [text for _, text, _ in islice(_previews(session, task_id), count)]
 
 
 def example(database: Database, key: str, example_id: str) -> ExampleView:
@@ -233,16 +235,27 @@ def example(database: Database, key: str, example_id: str) -> ExampleView:
     with database.reading() as session:
         run_id = _run_id(session, key)
         task_id = session.scalar(select(RunRow.task_id).where(RunRow.id == run_id))
-        previews = _previews(session, task_id)
-        index = next((i for i, preview in enumerate(previews) if preview[0] == example_id), None)
-        if index is None:
-            raise UnknownName("example", example_id, [preview[0] for preview in previews])
-        prediction = _prediction(session, run_id, index, example_id)
-        titles = session.execute(
-            select(DocumentTitleRow.document, DocumentTitleRow.title).where(DocumentTitleRow.task_id == task_id)
-        )
-        _, text, gold = previews[index]
-        return ExampleView(example_id, text, gold, prediction, {row.document: row.title for row in titles})
+        known = []
+        for index, (id, text, gold) in enumerate(_previews(session, task_id)):
+            if id == example_id:
+                return ExampleView(id, text, gold, _prediction(session, run_id, index, id))
+            known.append(id)
+        raise UnknownName("example", example_id, known)
+
+
+def titles(database: Database, key: str, documents: Sequence[str]) -> dict[str, str]:
+    """Those titles of the documents that are known: of documents that some run on this run's task ranked high."""
+    query = (
+        select(DocumentTitleRow.document, DocumentTitleRow.title)
+        .join(RunRow, RunRow.task_id == DocumentTitleRow.task_id)
+        .where(RunRow.key == key)
+    )
+    found: dict[str, str] = {}
+    with database.reading() as session:
+        for first in range(0, len(documents), _NAMES_PER_QUERY):
+            wanted = DocumentTitleRow.document.in_(documents[first : first + _NAMES_PER_QUERY])
+            found |= {row.document: row.title for row in session.execute(query.where(wanted))}
+    return found
 
 
 def _cost(phase: str) -> Any:
@@ -250,7 +263,7 @@ def _cost(phase: str) -> Any:
     return select(CostRow).where(*chosen).subquery(f"{phase}_cost")
 
 
-def _scores(database: Database) -> dict[str, list[dict[str, Any]]]:
+def _scores(database: Database, task: str | None = None, key: str | None = None) -> dict[str, list[dict[str, Any]]]:
     query = (
         select(
             RunRow.key,
@@ -265,6 +278,10 @@ def _scores(database: Database) -> dict[str, list[dict[str, Any]]]:
         .join(RunRow, RunRow.id == ScoreRow.run_id)
         .order_by(ScoreRow.run_id, ScoreRow.position)
     )
+    if task is not None:
+        query = query.join(RunRow.task).where(TaskRow.name == task)
+    if key is not None:
+        query = query.where(RunRow.key == key)
     found: dict[str, list[dict[str, Any]]] = {}
     with database.reading() as session:
         for row in session.execute(query).mappings():
@@ -280,9 +297,11 @@ def _run_id(session: Any, key: str) -> int:
     return int(found)
 
 
-def _previews(session: Any, task_id: int | None) -> list[Any]:
+def _previews(session: Any, task_id: int | None) -> Iterator[Any]:
+    """[id, text, gold] of each example of the task; a block is loaded when the one before it is used up."""
     query = select(ExampleBlockRow.payload).where(ExampleBlockRow.task_id == task_id).order_by(ExampleBlockRow.first)
-    return [preview for payload in session.scalars(query) for preview in unpack(payload)]
+    for payload in session.scalars(query.execution_options(yield_per=1)):
+        yield from unpack(payload)
 
 
 def _prediction(session: Any, run_id: int, index: int, example_id: str) -> Prediction | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import func, select, update
@@ -63,12 +63,18 @@ class Recorder:
             count = session.scalar(select(func.sum(BlockRow.count)).where(BlockRow.run_id == self._run_id))
         return int(count or 0)
 
-    def start_attempt(self) -> None:
-        """Note that a worker starts."""
+    def start_attempt(self, code_version: str, environment: dict[str, Any]) -> None:
+        """Note that a worker starts, and with what."""
         with self._owned() as session:
             last = select(func.max(AttemptRow.number)).where(AttemptRow.run_id == self._run_id)
             number = (session.scalar(last) or 0) + 1
-            attempt = AttemptRow(run_id=self._run_id, number=number, owner=self._owner)
+            attempt = AttemptRow(
+                run_id=self._run_id,
+                number=number,
+                owner=self._owner,
+                code_version=code_version,
+                environment=environment,
+            )
             session.add(attempt)
             session.flush()
             self._attempt_id = attempt.id

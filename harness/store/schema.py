@@ -183,6 +183,8 @@ class AttemptRow(Base):
     prepare_wall_seconds: Mapped[float | None]
     prepare_peak_rss_bytes: Mapped[int | None]
     prepare_cached: Mapped[bool] = mapped_column(default=False)
+    code_version: Mapped[str] = mapped_column(String(200), default="")
+    environment: Mapped[dict[str, Any]]
     prepared: Mapped[bytes | None]
     """msgpack of `harness.contract.Prepared`."""
     log: Mapped[str] = mapped_column(Text, default="")

@@ -66,7 +66,7 @@ class Filler:
         recorder = self._claim(name, limit, seed, runs_code)
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
-        recorder.start_attempt()
+        recorder.start_attempt("test", {})
         recorder.prepared(Prepared(index_ram_bytes=2_000_000, index_disk_bytes=0), cost)
         if state == "killed":
             return recorder.key

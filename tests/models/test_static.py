@@ -22,13 +22,13 @@ def test_vectors_are_those_of_wordllama() -> None:
     import wordllama
 
     peer = wordllama.WordLlama.load(dim=256, disable_download=True, cache_dir=Path(wordllama.__file__).parent)
-    embedded = Static(StaticConfig(), 0).load()(TEXTS)
+    embedded = Static(StaticConfig(), 0).load()(TEXTS, [].append)
     np.testing.assert_allclose(embedded.vectors, peer.embed(TEXTS, norm=True), atol=1e-6)
     assert embedded.work.tokens == [sum(encoding.attention_mask) for encoding in peer.tokenize(TEXTS)]
 
 
 def test_a_text_without_tokens_is_a_zero_vector() -> None:
-    assert not Static(StaticConfig(), 0).load()([""]).vectors.any()
+    assert not Static(StaticConfig(), 0).load()([""], [].append).vectors.any()
 
 
 def test_it_ranks_by_meaning_and_reads_a_second_run_from_the_cache(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from test_claims import claimed
 from harness.store import open_database
 database = open_database(sys.argv[2], create=True)
 recorder = claimed(database, Path(sys.argv[3])).recorder
-recorder.start_attempt()
+recorder.start_attempt("test", {})
 print("mine", flush=True)
 time.sleep(60)
 """
@@ -65,7 +65,7 @@ def fill(where: str, folder: Path, seed: int) -> None:
     """Claims a run and stores ten batches of its seed's own predictions."""
     database = open_database(where, create=True)
     recorder = claimed(database, folder, seed=seed).recorder
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     for first in range(0, 40, 4):
         batch = [Prediction(f"{first + i}", Ranking([f"seed {seed}"], [1.0])) for i in range(4)]
         recorder.add_block(first, batch, Cost(cpu_seconds=1.0))

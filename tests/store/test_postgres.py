@@ -107,7 +107,7 @@ def claimed(database: Database, entry: Submission, seed: int = 0) -> Claim:
 
 def test_claim_record_finish_and_read(entry: Submission, database: Database) -> None:
     recorder = claimed(database, entry).recorder
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.prepared(Prepared(3 << 31, 0, facts={"terms": 3}), Cost(cpu_seconds=2.0))
     answers = [Prediction(f"q{i}", Ranking(["d\x00", "\U0001f600"], [0.1 + 0.2, -1e-300])) for i in range(4)]
     recorder.add_block(0, answers[:2], Cost(cpu_seconds=0.5, peak_rss_bytes=5 << 30))
@@ -141,7 +141,7 @@ def test_eight_first_users_at_once_make_one_database(url: str) -> None:
 def test_eight_claims_at_once_share_their_rows(entry: Submission, database: Database) -> None:
     def fill(seed: int) -> None:
         recorder = claimed(database, entry, seed).recorder
-        recorder.start_attempt()
+        recorder.start_attempt("test", {})
         for first in range(4):
             recorder.add_block(first, [Prediction(f"{first}", Ranking([f"seed {seed}"], [1.0]))], Cost())
         recorder.end_attempt("done", "")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from harness import registry
 from harness.contract import Cost, Places, Prediction, Ranking, Workload
@@ -17,7 +17,7 @@ from harness.errors import StoreError, UnknownName
 from harness.store import Database, open_database, read
 from harness.store.claims import claim
 from harness.store.recorder import Recorder, StoredScore
-from harness.store.schema import BlockRow
+from harness.store.schema import BlockRow, ExampleBlockRow
 from harness.submission import load
 
 NAME = '<script>alert("=1+1")</script>'
@@ -68,7 +68,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
     database = open_database(str(tmp_path / "results.db"), create=True)
     workload = registry.task("beir/python-docs").load(Places.default())
     recorder = begin(database, tmp_path, workload)
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     for first in range(0, 12, 5):
         batch = [
             Prediction(e.id, Ranking([f"for {e.id}"], [1.0]))
@@ -80,7 +80,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
     scores = [StoredScore(name, 0.5, 0.4, 0.6, 12, True) for name in ("nDCG@10", "AP")]
     recorder.finish(scores, statistics, 1.0, {f"for {workload.examples[0].id}": "A title"})
     failed = begin(database, tmp_path, workload, seed=1)
-    failed.start_attempt()
+    failed.start_attempt("test", {})
     failed.end_attempt("failed", "Traceback …", "it broke")
     failed.stop("failed", "it broke", "mend it")
     yield Library(database, workload, recorder.key, failed.key)
@@ -98,12 +98,15 @@ def test_rows_have_what_machines_rely_on(library: Library) -> None:
         assert set(row) >= PROMISED
         assert row["submission"] == NAME
     assert rows[0]["value"] is None
+    assert [row["higher_is_better"] for row in rows] == [None, True, True]
     assert (rows[0]["reason"], rows[0]["next_step"]) == ("it broke", "mend it")
     assert (rows[1]["n"], rows[1]["task_examples"]) == (12, 200)
 
 
 def test_task_filter(library: Library) -> None:
     assert len(read.runs(library.database, "beir/python-docs")) == 2
+    assert len(read.results(library.database, "beir/python-docs")) == 3
+    assert read.results(library.database, "beir/scifact") == []
     assert read.runs(library.database, "beir/scifact") == []
     (task,) = read.tasks(library.database)
     assert (task["name"], task["done"]) == ("beir/python-docs", 1)
@@ -147,7 +150,31 @@ def test_example_shows_question_gold_and_answer(library: Library, index: int) ->
     assert view.text == asked.input
     assert view.gold == library.workload.scorer.gold(asked.id)
     assert view.prediction == Prediction(asked.id, Ranking([f"for {asked.id}"], [1.0]))
-    assert view.titles == {f"for {library.workload.examples[0].id}": "A title"}
+
+
+def test_titles_are_those_asked_for_that_are_known(library: Library) -> None:
+    titled = f"for {library.workload.examples[0].id}"
+    many = [titled, *(f"never ranked {i}" for i in range(3000))]
+    assert read.titles(library.database, library.done, many[::-1]) == {titled: "A title"}
+    assert read.titles(library.database, library.done, many[1:]) == {}
+
+
+def test_one_run_can_be_asked_for(library: Library) -> None:
+    (done,) = read.runs(library.database, key=library.done)
+    assert (done["run"], done["metric"], done["higher_is_better"]) == (library.done, "nDCG@10", True)
+    assert done == read.run(library.database, library.done).summary
+    (failed,) = read.runs(library.database, key=library.failed)
+    assert failed["higher_is_better"] is None
+    assert read.runs(library.database, "beir/scifact", key=library.done) == []
+
+
+def test_an_example_is_shown_though_the_blocks_after_its_own_are_unreadable(library: Library) -> None:
+    first = library.workload.examples[0].id
+    with library.database.writing() as session:
+        task = session.scalar(select(ExampleBlockRow.task_id))
+        session.add(ExampleBlockRow(task_id=task, first=10_000, count=1, payload=b"rubbish"))
+    assert read.example(library.database, library.done, first).id == first
+    assert len(read.example_texts(library.database, library.done)) == 12
 
 
 def test_example_that_was_not_asked_has_no_answer(library: Library) -> None:

@@ -34,7 +34,7 @@ from test_recorder import BATCH, begin
 from harness.contract import Cost
 from harness.store import open_database
 recorder = begin(open_database(sys.argv[2], create=True), Path(sys.argv[3]))
-recorder.start_attempt()
+recorder.start_attempt("test", {})
 recorder.add_block(0, BATCH, Cost())
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -64,7 +64,7 @@ def recorder(tmp_path: Path, database: Database) -> Recorder:
 
 
 def test_predictions_come_back_as_they_were(recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.add_block(0, BATCH[:2], Cost())
     recorder.add_block(2, BATCH[2:], Cost())
     assert recorder.stored() == 3
@@ -80,7 +80,7 @@ def test_acknowledged_batch_survives_a_kill(tmp_path: Path, database: Database) 
 
 
 def test_damaged_batch_is_noticed(database: Database, recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.add_block(0, BATCH, Cost())
     with database.writing() as session:
         payload = session.scalars(select(BlockRow.payload)).one()
@@ -91,7 +91,7 @@ def test_damaged_batch_is_noticed(database: Database, recorder: Recorder) -> Non
 
 
 def test_run_that_was_taken_over_takes_no_more(database: Database, recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     with database.writing() as session:
         session.execute(update(RunRow).values(owner="elsewhere/1/0.00/abc"))
     writes: list[Callable[[], None]] = [
@@ -108,7 +108,7 @@ def test_run_that_was_taken_over_takes_no_more(database: Database, recorder: Rec
 
 
 def test_same_batch_cannot_be_stored_twice(recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.add_block(0, BATCH, Cost())
     with pytest.raises(StoreError):
         recorder.add_block(0, BATCH, Cost())
@@ -116,7 +116,7 @@ def test_same_batch_cannot_be_stored_twice(recorder: Recorder) -> None:
 
 
 def test_finished_run_has_its_scores_costs_and_statistics(database: Database, recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.prepared(Prepared(10, 5, facts={"terms": 3}), Cost(2.0, 3.0, 100))
     recorder.add_block(0, BATCH[:2], Cost(0.5, 1.0, 300))
     recorder.add_block(2, BATCH[2:], Cost(0.25, 1.0, 200))
@@ -147,13 +147,13 @@ def test_finished_run_has_its_scores_costs_and_statistics(database: Database, re
 
 
 def test_killed_attempts_are_kept_apart_and_not_charged(tmp_path: Path, database: Database, recorder: Recorder) -> None:
-    recorder.start_attempt()
+    recorder.start_attempt("test", {})
     recorder.prepared(Prepared(), Cost(cpu_seconds=100.0))
     recorder.add_block(0, BATCH[:1], Cost(cpu_seconds=1.0))
     with database.writing() as session:
         session.execute(update(RunRow).values(owner=""))
     resumed = begin(database, tmp_path)
-    resumed.start_attempt()
+    resumed.start_attempt("test", {})
     resumed.prepared(Prepared(), Cost(cpu_seconds=3.0, cached=True))
     resumed.add_block(1, BATCH[1:], Cost(cpu_seconds=2.0))
     resumed.end_attempt("done", "")

@@ -116,6 +116,8 @@ def upgrade() -> None:
         sa.Column("prepare_wall_seconds", sa.Double(), nullable=True),
         sa.Column("prepare_peak_rss_bytes", _integer(), nullable=True),
         sa.Column("prepare_cached", sa.Boolean(), nullable=False),
+        sa.Column("code_version", sa.String(length=200), nullable=False),
+        sa.Column("environment", sa.JSON(), nullable=False),
         sa.Column("prepared", sa.LargeBinary(), nullable=True),
         sa.Column("log", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_attempt_run_id"),
