@@ -153,6 +153,29 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
 
 
 @cli.command()
+@click.argument("target", required=False)
+@click.option("--hardware", default="A100-80GB-SXM", show_default=True, help="Reference hardware, or a YAML of yours.")
+@click.option("--stack", help="Software stack to calibrate by (megatron-2022, fastertransformer, gpt-fast), or a YAML.")
+@click.option(
+    "--accelerators", type=click.IntRange(min=1), default=1, show_default=True, help="Tensor parallel over N."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences in the request.")
+@click.option("--prompt-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Of each sequence.")
+@click.option("--output-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Of each sequence.")
+@click.option("--dtype", default="bfloat16", show_default=True, help="bfloat16, float16 or float32.")
+@click.option("--validate", is_flag=True, help="Recompute the held-out errors of the stacks instead.")
+@_json
+def profile(target: str | None, validate: bool, as_json: bool, **asked: Any) -> None:
+    """Compute what a model would take and need on reference hardware, without running it.
+
+    TARGET is a Hugging Face config.json, a hub id, a dense submission, or the name of a configuration that ships.
+    """
+    from harness import profiling
+
+    profiling.show(target, asked, validate=validate, as_json=as_json)
+
+
+@cli.command()
 def schema() -> None:
     """Print the JSON Schema of submission files, for editors."""
     from harness import commands

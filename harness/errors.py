@@ -65,5 +65,7 @@ class InvalidPrediction(HarnessError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to a misspelt one, if any is close."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    names = list(known)
+    begun = [candidate for candidate in names if name and candidate.lower().startswith(name.lower())]
+    matches = begun or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return matches[0] if matches else None

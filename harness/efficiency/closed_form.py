@@ -1,0 +1,114 @@
+"""A decoder's counts as exact polynomials of the token counts, from a few ledgers: T(p, o) = F(p) + (o - 1)·g.
+
+FLOPs and bytes of each operation of a prefill are quadratic in the prompt length p (attention), of a decode step linear
+in the context. Three prefills and two decode steps fix them for every p and every context; nothing is looked up in a
+table of prompt lengths. The form, without the context terms, is Narayanan et al. 2023 (arXiv 2305.02440, equation 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.efficiency.hardware import Hardware
+from harness.efficiency.ledger import Operation, Phase
+from harness.efficiency.pricing import Estimate, PhaseTable, Placed, bound_seconds
+from harness.efficiency.stacks import Stack
+from harness.errors import InputError
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """Phases of one kind over a length; `lengths` are where they were counted."""
+
+    lengths: tuple[int, ...]
+    phases: tuple[Phase, ...]
+
+    @classmethod
+    def through(cls, phases: Mapping[int, Phase]) -> Polynomial:
+        """Raises `ValueError` if the phases are not the same operations in the same order."""
+        names = {tuple((o.name, o.kind, o.dtype) for o in phase.operations) for phase in phases.values()}
+        if len(names) != 1:
+            raise ValueError(f"the phases at lengths {sorted(phases)} differ in more than their sizes")
+        lengths = tuple(sorted(phases))
+        return cls(lengths, tuple(phases[length] for length in lengths))
+
+    def at(self, length: float) -> Phase:
+        """The phase at any length, by Lagrange interpolation of its counts; peak bytes are not interpolated."""
+        weights = [
+            float(np.prod([(length - other) / (own - other) for other in self.lengths if other != own]))
+            for own in self.lengths
+        ]
+        columns = zip(*(phase.operations for phase in self.phases), strict=True)
+        first = self.phases[0]
+        return Phase(
+            name=first.name,
+            operations=tuple(_combined(column, weights) for column in columns),
+            layers=first.layers,
+            unpriced=first.unpriced,
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of `batch` sequences, each with p prompt tokens and o output tokens."""
+
+    batch: int
+    prompt_tokens: int
+    output_tokens: int
+
+    def __post_init__(self) -> None:
+        for field in ("batch", "prompt_tokens", "output_tokens"):
+            if getattr(self, field) < 1:
+                raise InputError(f"{field} is {getattr(self, field)}, but has to be at least 1")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What a model does for a batch: prefill over p (three or more lengths), decode over the context (two or more)."""
+
+    prefill: Polynomial
+    decode: Polynomial
+    hidden_size: int
+    element_bytes: float = 2.0
+
+    def phases(self, request: Request) -> tuple[Phase, Phase, int]:
+        """Prefill, the mean decode step, and how many of those there are: the prefill makes the first token."""
+        mean_context = request.prompt_tokens + request.output_tokens / 2
+        return self.prefill.at(request.prompt_tokens), self.decode.at(mean_context), request.output_tokens - 1
+
+
+def request_estimate(
+    decoder: Decoder, request: Request, hardware: Hardware, stack: Stack | None, accelerators: int = 1
+) -> Estimate:
+    """Seconds of a whole request. Decode steps are priced at their mean context, where a linear cost has its mean.
+
+    The decoder's ledgers must have been made for the batch of the request.
+    """
+    prefill, step, steps = decoder.phases(request)
+    bound = bound_seconds(prefill, hardware, accelerators) + steps * bound_seconds(step, hardware, accelerators)
+    if stack is None:
+        return Estimate(bound)
+    reduced = request.batch * decoder.hidden_size * decoder.element_bytes
+    placed = [Placed(prefill, accelerators, reduced * request.prompt_tokens), Placed(step, accelerators, reduced)]
+    seconds = PhaseTable.of(placed, hardware, stack).seconds(stack.constants)
+    return Estimate(bound, max(bound, float(seconds[0] + steps * seconds[1])), stack.error_p90)
+
+
+def _combined(operations: tuple[Operation, ...], weights: list[float]) -> Operation:
+    def total(field: str) -> float:
+        return sum(weight * float(getattr(o, field)) for o, weight in zip(operations, weights, strict=True))
+
+    first = operations[0]
+    return Operation(
+        name=first.name,
+        kind=first.kind,
+        dtype=first.dtype,
+        count=total("count"),
+        flops=total("flops"),
+        bytes_read=total("bytes_read"),
+        bytes_written=total("bytes_written"),
+        weight_bytes=total("weight_bytes"),
+    )

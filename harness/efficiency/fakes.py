@@ -1,0 +1,33 @@
+"""Fake tensors for tracing: shapes without storage, with the shape rules that torch gets wrong mended.
+
+Importing this imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+@contextlib.contextmanager
+def running_on_fakes(mode: FakeTensorMode) -> Iterator[None]:
+    """Run modules of fakes without gradients; new tensors are fakes too."""
+    with torch.no_grad(), mode, _GroupedProducts():
+        yield
+
+
+class _GroupedProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """torch's shape rule for grouped products takes bfloat16 alone; its kernels take the other floats as well."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._grouped_mm.default:
+            return args[0].new_empty((args[0].shape[0], args[1].shape[-1]))
+        return func(*args, **(kwargs or {}))

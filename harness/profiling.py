@@ -1,0 +1,71 @@
+"""What `harness profile` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.errors import InputError
+from harness.terminal import bytes_text, print_json, print_table
+
+
+def show(target: str | None, asked: dict[str, Any], *, validate: bool, as_json: bool) -> None:
+    """Print the profile of a target, or the held-out errors of the stacks."""
+    if validate:
+        _show_validation(as_json)
+        return
+    from harness.efficiency.model_configs import shipped_configs
+    from harness.efficiency.profile import Asked, Profile, profile
+    from harness.efficiency.profile import as_json as plain_values
+
+    if target is None:
+        raise InputError("name what to profile", hint=f"A config.json, or one of: {', '.join(shipped_configs())}.")
+    found: Profile = profile(target, Asked(**asked))
+    if as_json:
+        print_json(plain_values(found))
+        return
+    where = f"{asked['accelerators']} × {asked['hardware']}"
+    basis = f"stack {asked['stack']}" if asked["stack"] else "no stack: bound only"
+    print(
+        f"{target}: {found.parameters:,} parameters, {asked['dtype']}, {found.attention} attention, {where}, {basis}\n"
+    )
+    columns = ["phase", "FLOPs", "bytes", "peak activations", "bound", "calibrated"]
+    rows = [
+        [
+            phase.name,
+            f"{phase.flops:.4g}",
+            bytes_text(int(phase.bytes)),
+            bytes_text(phase.peak_bytes),
+            _milliseconds(phase.bound_seconds),
+            _milliseconds(phase.calibrated_seconds),
+        ]
+        for phase in found.phases
+    ]
+    whole = found.request
+    rows.append(["request", "", "", "", _milliseconds(whole.bound_seconds), _milliseconds(whole.calibrated_seconds)])
+    print_table(columns, rows)
+    if whole.error_p90 is not None:
+        print(f"calibrated ± {whole.error_p90:.0%}: the p90 of the stack's held-out errors")
+    memory = found.memory
+    print(
+        f"\nweights {bytes_text(memory.weights_bytes)}, KV {bytes_text(memory.kv_bytes_per_token)} a token, "
+        f"peak activations {bytes_text(memory.peak_activation_bytes)}, "
+        f"held by {memory.minimum_accelerators} × {asked['hardware']} or more"
+    )
+
+
+def _milliseconds(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds * 1e3:.4g} ms"
+
+
+def _show_validation(as_json: bool) -> None:
+    from harness.efficiency.validation import report
+
+    rows = report()
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["stack", "fold", "n", "median error", "p90 error"]
+    print_table(
+        columns,
+        [[r["stack"], r["fold"], r["n"], f"{r['median_error']:.1%}", f"{r['p90_error']:.1%}"] for r in rows],
+    )
