@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -14,21 +15,17 @@ import click
 from harness import __version__
 from harness.errors import HarnessError
 
-_BYTE_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d*)?)\s*([KMGT]?)(I?)B?")
 
 
 class _Bytes(click.ParamType[int]):
     name = "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value).strip().upper().removesuffix("B")
-        number, unit = (text[:-1], text[-1:]) if text[-1:] in _BYTE_UNITS else (text, "")
-        try:
-            if (size := int(float(number) * _BYTE_UNITS[unit])) > 0:
-                return size
-        except (ValueError, OverflowError):
-            pass
-        self.fail(f"{value!r} is not a size; write it as 800M or 8G.", param, ctx)
+        found = _SIZE.fullmatch(str(value).strip().upper())
+        if found and (size := int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2] or " "))):
+            return size
+        self.fail(f"{value!r} is not a size; write it as 800M or 8G (or 8GiB).", param, ctx)
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -61,9 +61,12 @@ class Filler:
         cached: bool = False,
         runs_code: bool = False,
         log: str = "",
+        rerun: bool = False,
+        observes_cost: bool = True,
+        half_width: float = 0.05,
     ) -> str:
         """One run; returns its key. `state` failed or killed leaves it without scores."""
-        recorder = self._claim(name, limit, seed, runs_code)
+        recorder = self._claim(name, limit, seed, runs_code, rerun)
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
         recorder.start_attempt("test", {})
@@ -80,10 +83,11 @@ class Filler:
         columns = scorer.columns(ids, {prediction.id: prediction for prediction in predictions})
         means = {metric.name: float(np.mean(columns[metric.name])) for metric in scorer.metrics}
         scores = [
-            StoredScore(name, mean, mean - 0.05, mean + 0.05, len(ids), True, DESCRIPTIONS[name])
+            StoredScore(name, mean, mean - half_width, mean + half_width, len(ids), True, DESCRIPTIONS[name])
             for name, mean in means.items()
         ]
-        recorder.finish(scores, columns, coverage=0.0 if isinstance(answer, Failure) else 1.0, titles=self.titles)
+        coverage = 0.0 if isinstance(answer, Failure) else 1.0
+        recorder.finish(scores, columns, coverage, self.titles, observes_cost=observes_cost)
         return recorder.key
 
     def release(self) -> None:
@@ -91,7 +95,7 @@ class Filler:
         with open_database(str(self.path), create=False).writing() as session:
             session.execute(update(RunRow).values(owner=""))
 
-    def _claim(self, name: str, limit: int, seed: int, runs_code: bool) -> Recorder:
+    def _claim(self, name: str, limit: int, seed: int, runs_code: bool, rerun: bool) -> Recorder:
         file = self.path.with_suffix(".yaml")
         file.write_text("name: x\nmodel: {kind: random}\n")
         submission = dataclasses.replace(
@@ -111,7 +115,7 @@ class Filler:
         provenance = (code_version(), environment())
         database = open_database(str(self.path), create=True)
         claimed = claim(
-            database, submission, self.card, workload, seed=seed, limit=limit, rerun=False, provenance=provenance
+            database, submission, self.card, workload, seed=seed, limit=limit, rerun=rerun, provenance=provenance
         )
         return claimed.recorder
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from pyarrow.ipc import open_stream as read_stream
 
 from harness.contract import Failure, Ranking
 from leaderboard.text import csv, frame
@@ -71,6 +72,56 @@ def test_partial_and_older_runs_are_shown_on_request_and_unranked(filler, page):
     assert len(both) == 2
     assert list(both.iloc[1]["Marks"]) == ["partial: 1 of 2"]
     assert both["Rank"].isna().tolist() == [False, True]
+
+
+def test_only_the_latest_run_of_a_submission_is_ranked_and_on_the_front(filler, page):
+    filler.run("bm25", GOOD, cpu_seconds=0.1)
+    latest = filler.run("bm25", BAD, cpu_seconds=2.0, rerun=True)
+    filler.run("other", BAD, cpu_seconds=1.0)
+    shown = page()
+    shown.app.toggle(key="all").set_value(True).run()
+    table = shown.table(RUNS)
+    ranked = table[table["Rank"].notna()]
+    assert sorted(ranked["Submission"]) == ["bm25", "other"]
+    assert latest in set(ranked["Run"])
+    assert set(ranked["Rank"]) == {1}
+    assert [list(marks) for marks in table[table["Rank"].isna()]["Marks"]] == [["older run"]]
+    assert "for 2 runs" in shown.chart
+    assert "bm25" not in shown.chart.partition("Pareto-best:")[2]
+
+
+def test_model_kind_and_settings_are_shown(filler, page):
+    filler.run("mine")
+    shown = page()
+    assert list(shown.table(RUNS)["Model"]) == ["random"]
+    assert "random: no settings" in shown.text
+
+
+def test_an_interval_without_width_is_explained(filler, page):
+    filler.run("certain", half_width=0.0)
+    assert "there is no spread among these examples" in page().text
+
+
+def test_names_in_the_chart_do_not_overprint(filler, page):
+    for i in range(6):
+        filler.run(f"the same place {i}", GOOD)
+    (stored,) = page().app.get("vega_lite_chart")[0].proto.datasets
+    assert sorted(read_stream(stored.data.data).read_all()["place"].to_pylist()) == ["", "", "", "", "above", "below"]
+
+
+def test_an_unfinished_run_can_be_opened(filler, page):
+    key = filler.run("heavy", state="failed")
+    shown = page()
+    chooser = next(box for box in shown.app.selectbox if box.label == "Open an unfinished run")
+    chooser.select_index(0).run()
+    assert f"run {key}" in shown.text
+    assert "This run failed" in shown.text
+
+
+def test_parameters_of_a_run_leave_the_address_of_the_board(filler, page):
+    filler.run("bm25")
+    shown = page(run="abc", example="q1")
+    assert not {"run", "example"} & set(shown.app.query_params)
 
 
 def test_further_metrics_are_columns_on_request(filler, page):

@@ -55,6 +55,37 @@ def test_a_query_shows_ranked_documents_with_grades_and_what_was_missed(filler, 
     assert list(missed["Document"]) == ["lost"]
 
 
+def test_a_ranking_is_shown_in_the_order_that_is_scored(filler, run_page):
+    tied = 1.0 + 1e-12  # the same number as 1.0 in float32
+    key = filler.run("unsorted", Ranking(["d1", "d3", "q1", "d2"], [tied, 1.0, 9.0, 2.0]))
+    shown = run_page(run=key, example="q1")
+    ranked = shown.table("Ranked documents")
+    assert list(ranked["Document"]) == ["d2", "d3", "d1"]
+    assert list(ranked["Rank"]) == [1, 2, 3]
+    assert ["First relevant at rank", "3"] == shown.text[shown.text.index("First relevant") :].split("  ")[:2]
+    assert shown.table("Scores with").set_index("Metric").loc["RR@10", "Value"] == pytest.approx((1 / 3 + 1 / 4) / 2)
+    assert "The query's own document was taken out." in shown.text
+    assert "taken out" not in run_page(run=key, example="q2").text
+
+
+def test_work_from_a_cache_is_marked_in_both_phases(filler, run_page):
+    shown = run_page(run=filler.run("dense", cached=True))
+    assert list(shown.table("Costs by phase")["Work"]) == ["partly from a cache, charged at first cost"] * 2
+    assert "Charged:" in shown.text
+
+
+def test_answers_made_elsewhere_have_no_cost(filler, run_page):
+    shown = run_page(run=filler.run("replayed", observes_cost=False))
+    assert "The answers were made elsewhere: no cost is known." in shown.text
+    assert "Costs by phase" not in shown.tables
+    assert not [name for name in shown.table("Worker processes") if "CPU" in name]
+
+
+def test_an_interval_without_width_is_explained(filler, run_page):
+    assert "no spread among these examples" in run_page(run=filler.run("certain", half_width=0.0)).text
+    assert "no spread" not in run_page(run=filler.run("unsure")).text
+
+
 @pytest.mark.parametrize(
     "answer, words",
     [(Classes("cat", {"cat": 0.9}), "cat"), (Failure("over_limit", "it is too long"), "it is too long")],
