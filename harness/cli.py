@@ -111,6 +111,16 @@ def log(run: str, db: str) -> None:
 
 
 @cli.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@_db
+def forget(runs: tuple[str, ...], db: str) -> None:
+    """Remove unfinished RUNs, with what is stored of them. Finished ones are never removed."""
+    from harness import commands
+
+    commands.forget(runs, db)
+
+
+@cli.command()
 @_options(_data, _json)
 def tasks(data: Path | None, as_json: bool) -> None:
     """List the tasks, what they need of a model, and where their data is."""

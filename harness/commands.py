@@ -158,6 +158,17 @@ def log(key: str, db: str) -> None:
         print(plain(attempt.log, lines=True))
 
 
+def forget(keys: Sequence[str], db: str) -> None:
+    """Remove runs that are not done."""
+    from harness.store import open_database
+    from harness.store.claims import forget as forget_run
+
+    database = open_database(db, create=False)
+    for key in keys:
+        forget_run(database, key)
+        print(f"run {plain(key)} is forgotten")
+
+
 def tasks(data: Path | None, *, as_json: bool) -> None:
     """Print the tasks."""
     places = Places.default(data)

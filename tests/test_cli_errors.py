@@ -252,3 +252,14 @@ def test_results_can_be_printed_where_text_is_ascii(command: Command, tmp_path: 
     )
     assert process.returncode == 0, process.stderr
     assert b"Traceback" not in process.stderr
+
+
+def test_failed_run_can_be_forgotten_and_a_finished_one_cannot(command: Command, submission: Path) -> None:
+    bad = submission.with_name("bad.yaml")
+    submission.with_name("empty.trec").write_text("")
+    bad.write_text("name: bad\nmodel: {kind: replay, path: empty.trec}\n")
+    assert command("eval", bad, submission, *TASK).code == 2
+    rows = {row["submission"]: row["run"] for row in json.loads(command("results", "--json").out)}
+    assert command("forget", rows["bad"]).code == 0
+    assert command("forget", rows["random"]).code == 2
+    assert {row["submission"] for row in json.loads(command("results", "--json").out)} == {"random"}

@@ -10,14 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import psutil
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from harness.contract import ByteSequence, Example, Prompt, TaskCard, Workload
+from harness.errors import InputError, UnknownName
 from harness.store.database import Database
 from harness.store.payload import pack
 from harness.store.recorder import Recorder, RunIsBusy
-from harness.store.schema import AttemptRow, ExampleBlockRow, RunRow, SubmissionRow, TaskRow, now
+from harness.store.schema import AttemptRow, BlockRow, ExampleBlockRow, RunRow, SubmissionRow, TaskRow, now
 from harness.submission import Submission
 
 LEASE = timedelta(seconds=60)
@@ -86,6 +87,24 @@ def claim(
         session.flush()
         _bury_dead_attempts(session, run.id)
         return Claim(Recorder(database, run.id, run.key, owner), done=False)
+
+
+def forget(database: Database, key: str) -> None:
+    """Remove a run that is not done, with its attempts and predictions.
+
+    Raises `UnknownName` if there is none, `InputError` if it is done or a live process owns it.
+    """
+    with database.writing() as session:
+        run = session.scalars(select(RunRow).where(RunRow.key == key)).first()
+        if run is None:
+            raise UnknownName("run", key, session.scalars(select(RunRow.key)))
+        if run.state == "done":
+            raise InputError(f"run {key} is done; finished work is never removed")
+        if _is_alive(run):
+            raise InputError(f"run {key} is at work", hint="Stop it first.")
+        for table in (BlockRow, AttemptRow):
+            session.execute(delete(table).where(table.run_id == run.id))
+        session.delete(run)
 
 
 def expire_lost_runs(database: Database) -> None:
