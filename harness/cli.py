@@ -124,9 +124,9 @@ def forget(runs: tuple[str, ...], db: str) -> None:
 @_options(_data, _json)
 def tasks(data: Path | None, as_json: bool) -> None:
     """List the tasks, what they need of a model, and where their data is."""
-    from harness import commands
+    from harness import listings
 
-    commands.tasks(data, as_json=as_json)
+    listings.tasks(data, as_json=as_json)
 
 
 @cli.command()
@@ -134,18 +134,18 @@ def tasks(data: Path | None, as_json: bool) -> None:
 @_json
 def models(kind: str | None, as_json: bool) -> None:
     """List the model kinds, or the settings of one KIND."""
-    from harness import commands
+    from harness import listings
 
-    commands.models(kind, as_json=as_json)
+    listings.models(kind, as_json=as_json)
 
 
 @cli.command()
 @_options(_data, _json)
 def data(data: Path | None, as_json: bool) -> None:
     """Show where data is looked for, and what is here, downloadable or missing."""
-    from harness import commands
+    from harness import listings
 
-    commands.data(data, as_json=as_json)
+    listings.data(data, as_json=as_json)
 
 
 @cli.command()
@@ -185,9 +185,9 @@ def profile(target: str | None, validate: bool, as_json: bool, **asked: Any) -> 
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of submission files, for editors."""
-    from harness import commands
+    from harness import listings
 
-    commands.schema()
+    listings.schema()
 
 
 @cli.command()

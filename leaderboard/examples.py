@@ -12,12 +12,12 @@ import streamlit as st
 from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
 from harness.errors import UnknownName
 from harness.plain import plain
-from harness.store import Database, read
+from harness.store import Database, read_examples
 from leaderboard import charts, text
 from leaderboard.rows import DIGITS
 
 if TYPE_CHECKING:
-    from harness.store.read import ExampleView
+    from harness.store.read_examples import ExampleView
 
 _TALLEST = 390  # pixels; a longer table scrolls
 _TITLE_WIDTH = 520
@@ -29,7 +29,7 @@ def show(database: Database, run: str, metrics: Sequence[str]) -> None:
 
     `metrics`: the task's, the primary one first; statistics that are no metric follow them.
     """
-    ids, columns = read.example_scores(database, run)
+    ids, columns = read_examples.example_scores(database, run)
     if ids:
         text.section("Examples")
         names = [name for name in metrics if name in columns]
@@ -39,7 +39,7 @@ def show(database: Database, run: str, metrics: Sequence[str]) -> None:
             charts.spread(columns[names[0]], names[0])
         with right:
             scores = zip(*(columns[name].tolist() for name in names), strict=True)
-            texts = read.example_texts(database, run)
+            texts = read_examples.example_texts(database, run)
             table = text.frame(
                 [
                     {"Example": id, "Question": asked} | dict(zip(names, values, strict=True))
@@ -78,7 +78,7 @@ def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
 
 def _show_asked(database: Database, run: str, example_id: str) -> None:
     try:
-        view = read.example(database, run, example_id)
+        view = read_examples.example(database, run, example_id)
     except UnknownName as error:
         text.section(f"No example {example_id!r} in this task")
         text.paragraph(error.hint if error.hint.startswith("Did you mean") else "The table above lists them all.")
@@ -117,7 +117,7 @@ def _show_ranking(database: Database, run: str, ranking: Ranking, view: ExampleV
     scored = _as_scored(ranking, view.id)
     found = [document for document, _ in scored]
     missed = sorted(relevant.difference(found))
-    titles = read.titles(database, run, [*found, *missed])
+    titles = read_examples.titles(database, run, [*found, *missed])
     first = next((rank for rank, document in enumerate(found, start=1) if document in relevant), None)
     text.facts(
         {

@@ -21,7 +21,7 @@ from harness import registry
 from harness.contract import Places, Prompt
 from harness.executor import Limits, LocalExecutor, Worker
 from harness.loop import Outcome, Settings, evaluate
-from harness.store import Database, open_database, read
+from harness.store import Database, open_database, read, read_examples
 from harness.submission import load
 from harness.wire import Message
 
@@ -96,12 +96,12 @@ def test_retrieval_ranks_and_is_scored(database: Database, places: Places, tmp_p
     outcome = run(database, places, tmp_path, "overlap", "books/five")
     assert outcome.state == "done"
     assert scores(database, outcome)["nDCG@10"] == pytest.approx(1.0)
-    seen = read.example(database, outcome.run, "q1")
+    seen = read_examples.example(database, outcome.run, "q1")
     assert seen.text == "the white whale"
     assert seen.gold == {"moby": 1}
     assert seen.prediction is not None and seen.prediction.output.ids[0] == "moby"
     assert seen.prediction.usage[0].documents == 5
-    assert seen.titles["moby"] == "Moby-Dick"
+    assert read_examples.titles(database, outcome.run, ["moby"]) == {"moby": "Moby-Dick"}
 
 
 def test_classifier_trains_in_prepare(database: Database, places: Places, tmp_path: Path) -> None:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
-from harness.contract import Prediction
 from harness.errors import UnknownName
 from harness.store.database import Database
-from harness.store.payload import unpack, unpack_floats, unpack_predictions
 from harness.store.schema import (
     AttemptRow,
     BlockRow,
     CostRow,
-    DocumentTitleRow,
-    ExampleBlockRow,
     RunRow,
-    ScoreColumnRow,
     ScoreRow,
     SubmissionRow,
     TaskRow,
 )
 
 if TYPE_CHECKING:
-    from harness.contract import FloatArray
+    pass
 
-_NAMES_PER_QUERY = 1000  # SQLite may refuse more than 32,766 values in a statement
 _index_bytes = case(
     (RunRow.index_ram_bytes.is_(None) & RunRow.index_disk_bytes.is_(None), None),
     else_=func.coalesce(RunRow.index_ram_bytes, 0) + func.coalesce(RunRow.index_disk_bytes, 0),
@@ -64,16 +57,6 @@ class RunDetail:
     prepared: dict[str, Any]
     facts: dict[str, Any]
     attempts: Sequence[Attempt]
-
-
-@dataclass(frozen=True)
-class ExampleView:
-    """One example of a run: what was asked, the gold answer and what the model said."""
-
-    id: str
-    text: str
-    gold: Any
-    prediction: Prediction | None
 
 
 def runs(database: Database, task: str | None = None, key: str | None = None) -> list[dict[str, Any]]:
@@ -180,7 +163,7 @@ def task_versions(database: Database, name: str) -> list[dict[str, Any]]:
 def run(database: Database, key: str) -> RunDetail:
     """Raises `UnknownName` if there is no such run."""
     with database.reading() as session:
-        row = session.get_one(RunRow, _run_id(session, key))
+        row = session.get_one(RunRow, run_id(session, key))
         attempts = session.scalars(select(AttemptRow).where(AttemptRow.run_id == row.id).order_by(AttemptRow.number))
         seconds = _predict_seconds(session, row.id)
         return RunDetail(
@@ -205,57 +188,6 @@ def run(database: Database, key: str) -> RunDetail:
                 for attempt in attempts
             ],
         )
-
-
-def example_scores(database: Database, key: str) -> tuple[list[str], dict[str, FloatArray]]:
-    """The ids of a run's examples, and each statistic as an array aligned with them. Empty if the run is not done."""
-    with database.reading() as session:
-        run_id = _run_id(session, key)
-        columns = session.execute(
-            select(ScoreColumnRow.name, ScoreColumnRow.payload)
-            .where(ScoreColumnRow.run_id == run_id)
-            .order_by(ScoreColumnRow.name)
-        )
-        unpacked = {name: unpack_floats(payload) for name, payload in columns}
-        task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
-        ids = [id for id, _, _ in islice(_previews(session, task_id), count)]
-    return (ids, unpacked) if unpacked else ([], {})
-
-
-def example_texts(database: Database, key: str) -> list[str]:
-    """What a run was asked, shortened for display, aligned with the ids of `example_scores`."""
-    with database.reading() as session:
-        run_id = _run_id(session, key)
-        task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run_id)).one()
-        return [text for _, text, _ in islice(_previews(session, task_id), count)]
-
-
-def example(database: Database, key: str, example_id: str) -> ExampleView:
-    """One example of a run. Raises `UnknownName` if the task has no such example."""
-    with database.reading() as session:
-        run_id = _run_id(session, key)
-        task_id = session.scalar(select(RunRow.task_id).where(RunRow.id == run_id))
-        known = []
-        for index, (id, text, gold) in enumerate(_previews(session, task_id)):
-            if id == example_id:
-                return ExampleView(id, text, gold, _prediction(session, run_id, index, id))
-            known.append(id)
-        raise UnknownName("example", example_id, known)
-
-
-def titles(database: Database, key: str, documents: Sequence[str]) -> dict[str, str]:
-    """Those titles of the documents that are known: of documents that some run on this run's task ranked high."""
-    query = (
-        select(DocumentTitleRow.document, DocumentTitleRow.title)
-        .join(RunRow, RunRow.task_id == DocumentTitleRow.task_id)
-        .where(RunRow.key == key)
-    )
-    found: dict[str, str] = {}
-    with database.reading() as session:
-        for first in range(0, len(documents), _NAMES_PER_QUERY):
-            wanted = DocumentTitleRow.document.in_(documents[first : first + _NAMES_PER_QUERY])
-            found |= {row.document: row.title for row in session.execute(query.where(wanted))}
-    return found
 
 
 def _cost(phase: str) -> Any:
@@ -290,28 +222,12 @@ def _scores(database: Database, task: str | None = None, key: str | None = None)
     return found
 
 
-def _run_id(session: Any, key: str) -> int:
+def run_id(session: Any, key: str) -> int:
+    """The row of a run's key. Raises `UnknownName` if there is none."""
     found = session.scalar(select(RunRow.id).where(RunRow.key == key))
     if found is None:
         raise UnknownName("run", key, session.scalars(select(RunRow.key)))
     return int(found)
-
-
-def _previews(session: Any, task_id: int | None) -> Iterator[Any]:
-    """[id, text, gold] of each example of the task; a block is loaded when the one before it is used up."""
-    query = select(ExampleBlockRow.payload).where(ExampleBlockRow.task_id == task_id).order_by(ExampleBlockRow.first)
-    for payload in session.scalars(query.execution_options(yield_per=1)):
-        yield from unpack(payload)
-
-
-def _prediction(session: Any, run_id: int, index: int, example_id: str) -> Prediction | None:
-    query = select(BlockRow.payload, BlockRow.sha256).where(
-        BlockRow.run_id == run_id, BlockRow.first <= index, BlockRow.first + BlockRow.count > index
-    )
-    row = session.execute(query).first()
-    if row is None:
-        return None
-    return next((p for p in unpack_predictions(row.payload, row.sha256) if p.id == example_id), None)
 
 
 def _predict_seconds(session: Any, run_id: int) -> dict[int, float]:

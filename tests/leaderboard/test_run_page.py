@@ -62,7 +62,7 @@ def test_a_ranking_is_shown_in_the_order_that_is_scored(filler, run_page):
     ranked = shown.table("Ranked documents")
     assert list(ranked["Document"]) == ["d2", "d3", "d1"]
     assert list(ranked["Rank"]) == [1, 2, 3]
-    assert ["First relevant at rank", "3"] == shown.text[shown.text.index("First relevant") :].split("  ")[:2]
+    assert shown.text[shown.text.index("First relevant") :].split("  ")[:2] == ["First relevant at rank", "3"]
     assert shown.table("Scores with").set_index("Metric").loc["RR@10", "Value"] == pytest.approx((1 / 3 + 1 / 4) / 2)
     assert "The query's own document was taken out." in shown.text
     assert "taken out" not in run_page(run=key, example="q2").text

@@ -23,7 +23,7 @@ from sqlalchemy import create_engine, select, text, update
 import harness.store.database as database_module
 from harness import registry
 from harness.contract import Cost, Places, Prediction, Prepared, Ranking
-from harness.store import Database, open_database, read
+from harness.store import Database, open_database, read, read_examples
 from harness.store.claims import Claim, claim, expire_lost_runs
 from harness.store.recorder import RunIsBusy, StoredScore
 from harness.store.schema import REVISION, Base, BlockRow, RunRow, SubmissionRow, TaskRow
@@ -120,9 +120,9 @@ def test_claim_record_finish_and_read(entry: Submission, database: Database) -> 
     assert (row["state"], row["value"], row["predict_cpu_seconds"]) == ("done", value, 1.0)
     assert (row["peak_rss_bytes"], row["index_bytes"]) == (5 << 30, 3 << 31), "more than 32 bits"
     assert read.run(database, row["run"]).prepared == {"terms": 3}
-    ids, statistics = read.example_scores(database, row["run"])
+    ids, statistics = read_examples.example_scores(database, row["run"])
     assert statistics["nDCG@10"].tolist() == [value] * 4
-    assert read.example(database, row["run"], ids[0]).text
+    assert read_examples.example(database, row["run"], ids[0]).text
     assert claimed(database, entry).done
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from harness import registry
 from harness.contract import Cost, Places, Prediction, Ranking, Workload
 from harness.errors import StoreError, UnknownName
-from harness.store import Database, open_database, read
+from harness.store import Database, open_database, read, read_examples
 from harness.store.claims import claim
 from harness.store.recorder import Recorder, StoredScore
 from harness.store.schema import BlockRow, ExampleBlockRow
@@ -131,22 +131,22 @@ def test_unknown_run_suggests_the_nearest(library: Library) -> None:
     with pytest.raises(UnknownName) as caught:
         read.run(library.database, near)
     assert library.done in caught.value.hint
-    for ask in (read.example_scores, lambda database, key: read.example(database, key, "1")):
+    for ask in (read_examples.example_scores, lambda database, key: read_examples.example(database, key, "1")):
         with pytest.raises(UnknownName, match="no run 'nothing'"):
             ask(library.database, "nothing")
 
 
 def test_example_scores_are_aligned_with_the_examples_that_ran(library: Library) -> None:
-    ids, statistics = read.example_scores(library.database, library.done)
+    ids, statistics = read_examples.example_scores(library.database, library.done)
     assert ids == [example.id for example in library.workload.examples[:12]]
     assert statistics["AP"].tolist() == list(range(12))
-    assert read.example_scores(library.database, library.failed) == ([], {})
+    assert read_examples.example_scores(library.database, library.failed) == ([], {})
 
 
 @pytest.mark.parametrize("index", [0, 4, 5, 11])
 def test_example_shows_question_gold_and_answer(library: Library, index: int) -> None:
     asked = library.workload.examples[index]
-    view = read.example(library.database, library.done, asked.id)
+    view = read_examples.example(library.database, library.done, asked.id)
     assert view.text == asked.input
     assert view.gold == library.workload.scorer.gold(asked.id)
     assert view.prediction == Prediction(asked.id, Ranking([f"for {asked.id}"], [1.0]))
@@ -155,8 +155,8 @@ def test_example_shows_question_gold_and_answer(library: Library, index: int) ->
 def test_titles_are_those_asked_for_that_are_known(library: Library) -> None:
     titled = f"for {library.workload.examples[0].id}"
     many = [titled, *(f"never ranked {i}" for i in range(3000))]
-    assert read.titles(library.database, library.done, many[::-1]) == {titled: "A title"}
-    assert read.titles(library.database, library.done, many[1:]) == {}
+    assert read_examples.titles(library.database, library.done, many[::-1]) == {titled: "A title"}
+    assert read_examples.titles(library.database, library.done, many[1:]) == {}
 
 
 def test_one_run_can_be_asked_for(library: Library) -> None:
@@ -173,20 +173,20 @@ def test_an_example_is_shown_though_the_blocks_after_its_own_are_unreadable(libr
     with library.database.writing() as session:
         task = session.scalar(select(ExampleBlockRow.task_id))
         session.add(ExampleBlockRow(task_id=task, first=10_000, count=1, payload=b"rubbish"))
-    assert read.example(library.database, library.done, first).id == first
-    assert len(read.example_texts(library.database, library.done)) == 12
+    assert read_examples.example(library.database, library.done, first).id == first
+    assert len(read_examples.example_texts(library.database, library.done)) == 12
 
 
 def test_example_that_was_not_asked_has_no_answer(library: Library) -> None:
-    assert read.example(library.database, library.done, library.workload.examples[12].id).prediction is None
+    assert read_examples.example(library.database, library.done, library.workload.examples[12].id).prediction is None
     with pytest.raises(UnknownName, match="no example"):
-        read.example(library.database, library.done, "never heard of")
+        read_examples.example(library.database, library.done, "never heard of")
 
 
 def test_damaged_batch_is_noticed_where_it_is_shown(library: Library) -> None:
     with library.database.writing() as session:
         session.execute(update(BlockRow).where(BlockRow.first == 5).values(payload=b"rubbish"))
     first, damaged = library.workload.examples[0].id, library.workload.examples[5].id
-    assert read.example(library.database, library.done, first).prediction is not None
+    assert read_examples.example(library.database, library.done, first).prediction is not None
     with pytest.raises(StoreError, match="damaged"):
-        read.example(library.database, library.done, damaged)
+        read_examples.example(library.database, library.done, damaged)

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from harness import registry
 from harness.contract import Cost, Failure, Places, Prediction, Prepared, Ranking, Texts, Usage
 from harness.errors import StoreError
-from harness.store import Database, open_database, read
+from harness.store import Database, open_database, read, read_examples
 from harness.store.claims import claim
 from harness.store.recorder import Recorder, RunIsBusy, StoredScore
 from harness.store.schema import BlockRow, RunRow
@@ -140,7 +140,7 @@ def test_finished_run_has_its_scores_costs_and_statistics(database: Database, re
     }
     assert {key: row[key] for key in expected} == expected
     assert row["finished"] is not None
-    _, statistics = read.example_scores(database, recorder.key)
+    _, statistics = read_examples.example_scores(database, recorder.key)
     assert statistics["nDCG@10"].tobytes() == columns["nDCG@10"].tobytes()
     (attempt,) = read.run(database, recorder.key).attempts
     assert attempt.log == "what it printed"
