@@ -70,10 +70,11 @@ class RunProgress:
 
     def __init__(self, submission: str, task: str) -> None:
         self._console = Console(stderr=True)
-        self._title = f"{plain(submission)} on {plain(task)}"
+        self._submission = plain(submission)
+        self._title = f"{self._submission} on {plain(task)}"
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
@@ -100,7 +101,8 @@ class RunProgress:
             return
         if phase not in self._ids:
             self._ids[phase] = self._bar.add_task("", total=None, completed=done)
-        self._bar.update(self._ids[phase], description=f"{self._title}: {what}", completed=done, total=total or None)
+        label = f"{self._submission}: {what}"
+        self._bar.update(self._ids[phase], description=label, completed=done, total=total or None)
 
 
 class _Rate(ProgressColumn):
