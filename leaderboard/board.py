@@ -188,19 +188,19 @@ def _columns(metric: str, extra: Sequence[str], all_runs: bool) -> dict[str, Any
     number = st.column_config.NumberColumn
     return {
         "Rank": number(width=55, help="Equal scores share a rank; older and partial runs have none."),
-        "Submission": st.column_config.TextColumn(width=165),
+        "Submission": st.column_config.TextColumn(width=150),
         "Model": st.column_config.TextColumn(width=75, help="The kind of model; its settings stand below."),
         **{name: number(format=f"%.{DIGITS}f", width=85) for name in (metric, *extra)},
-        "95 % interval": st.column_config.TextColumn(width=125),
-        "Prepare (CPU s)": number(width=115, format="%.2f", help="Indexing or training, over all cores."),
-        "Predict (CPU s)": number(width=112, format="%.2f", help="All examples, over all cores."),
+        "95 % interval": st.column_config.TextColumn(width=118),
+        "Prepare (CPU s)": number(width=108, format="%.2f", help="Indexing or training, over all cores."),
+        "Predict (CPU s)": number(width=104, format="%.2f", help="All examples, over all cores."),
         "Peak memory (MB)": number(
-            width=132, format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."
+            width=122, format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."
         ),
         "Index (MB)": number(width=85, format="%.1f", help="In memory and on disk."),
         "n": number(width=55, help="Examples asked."),
         "Marks": st.column_config.ListColumn(
-            width=120,
+            width=90,
             help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
             "at its first cost. partial: not all examples were asked. older run: a later one replaces it.",
         ),
