@@ -92,12 +92,18 @@ def evaluate(submissions: tuple[Path, ...], tasks: tuple[str, ...], as_json: boo
 
 
 @cli.command()
-@_options(_task, _db, _json)
-def results(task: str | None, db: str, as_json: bool) -> None:
-    """Show the results: scores with intervals, costs and states."""
-    from harness import commands
+@_task
+@click.option("--hardware", help="Reference accelerator for idealized seconds, or a YAML.  [default: A100-80GB-SXM]")
+@click.option("--stack", help="Software stack for calibrated seconds, or a YAML; `none` for the bound alone.")
+@click.option("--host", help="Processor for the work that stays beside the accelerator, or a YAML.")
+@_options(_db, _json)
+def results(
+    task: str | None, hardware: str | None, stack: str | None, host: str | None, db: str, as_json: bool
+) -> None:
+    """Show the results: scores with intervals, idealized and observed seconds, memory and states."""
+    from harness.results import results as show
 
-    commands.results(task, db, as_json=as_json)
+    show(task, db, {"hardware": hardware, "stack": stack, "host": host}, as_json=as_json)
 
 
 @cli.command()

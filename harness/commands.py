@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness import registry, submission
+from harness import submission
 from harness.contract import Places
-from harness.errors import DataError, HarnessError, InputError, StoreError
+from harness.errors import DataError, HarnessError, InputError
 from harness.plain import plain
 from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
 
@@ -31,8 +29,10 @@ def evaluate(
     as_json: bool,
 ) -> int:
     """Run every pair of submission and task; returns the exit status. All files are checked before the first run."""
+    from harness.efficiency.run_prices import reference
     from harness.executor import Limits, LocalExecutor
     from harness.loop import Outcome, Settings, evaluate
+    from harness.results import priced
     from harness.selection import pairs
     from harness.store import open_database, read
     from harness.store.claims import expire_lost_runs
@@ -44,6 +44,10 @@ def evaluate(
     expire_lost_runs(database)
     settings = Settings(seed=seed, limit=limit or 0, rerun=rerun, limits=Limits(time_limit, memory_limit))
     outcomes: list[Outcome] = []
+
+    def rows(outcome: Outcome) -> list[dict[str, Any]]:
+        return priced(database, read.results_of(database, outcome.run), reference()) if outcome.run else []
+
     for task, entries in plan:
         try:
             workload = task.load(places)
@@ -65,13 +69,13 @@ def evaluate(
                     reporter=reporter,
                 )
             outcomes.append(outcome)
-            _show(outcome, read.results_of(database, outcome.run) if outcome.run else [], as_json)
+            _show(outcome, [] if as_json else rows(outcome), as_json)
             if outcome.state == "interrupted":
                 break
         if outcomes[-1].state == "interrupted":
             break
     if as_json:
-        print_json([_outcome_json(outcome, read.results_of(database, outcome.run)) for outcome in outcomes])
+        print_json([_outcome_json(outcome, rows(outcome)) for outcome in outcomes])
     codes = {outcome.exit_code for outcome in outcomes}
     return next((code for code in (130, 1, 2) if code in codes), 0)
 
@@ -95,57 +99,6 @@ def _outcome_json(outcome: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any
     shown = asdict(outcome)
     del shown["log"], shown["exit_code"]
     return shown | {"results": rows}
-
-
-def results(task: str | None, db: str, *, as_json: bool) -> None:
-    """Print every score with its interval and costs."""
-    from harness.store import open_database, read
-    from harness.store.claims import expire_lost_runs
-
-    database = open_database(db, create=False)
-    with suppress(StoreError):  # a database that we may only read can be shown all the same
-        expire_lost_runs(database)
-    known = [row["name"] for row in read.tasks(database)]
-    if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
-        raise registry.unknown_task(task, known)
-    if as_json:
-        print_json(read.results(database, task))
-        return
-    rows = read.runs(database, task)
-    if not rows:
-        of = f" of {task}" if task else ""
-        print(f"No results{of} yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
-        return
-    rows.sort(key=_best_first)
-    columns = ["task", "submission", "metric", "score", "95 % interval", "n", "CPU", "memory", "state", "run"]
-    print_table(columns, [_result_cells(row) for row in rows], whole=("score", "95 % interval", "state", "run"))
-    for row in rows:
-        if row["reason"]:
-            print(f"{row['run']} {row['state']}: {plain(row['reason'])} {plain(row['next_step'])}".rstrip())
-
-
-def _best_first(row: dict[str, Any]) -> tuple[str, bool, float]:
-    value = row["value"] or 0.0
-    return row["task"], row["value"] is None, -value if row["higher_is_better"] else value
-
-
-def _result_cells(row: dict[str, Any]) -> list[Any]:
-    done = row["value"] is not None
-    seconds = [row["prepare_cpu_seconds"], row["predict_cpu_seconds"]]
-    cpu = None if None in seconds else sum(seconds)
-    partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
-    return [
-        row["task"],
-        row["submission"] + (" [own code]" if row["runs_code"] else ""),
-        row["metric"],
-        row["value"],
-        f"{row['ci_low']:.4f}–{row['ci_high']:.4f}" if done else None,
-        partial if row["coverage"] in (None, 1.0) else f"{partial}, {row['coverage']:.0%} answered",
-        seconds_text(cpu),
-        bytes_text(row["peak_rss_bytes"]),
-        row["state"],
-        row["run"],
-    ]
 
 
 def log(key: str, db: str) -> None:

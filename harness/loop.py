@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from harness.contract import Example, Failure, Metric, Places, Prediction, Ranking, Task, Workload
+from harness.efficiency.work import tallied
 from harness.errors import HarnessError, InputError, RunFailed, StoreError
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
@@ -29,12 +30,14 @@ from harness.store.claims import claim
 from harness.store.database import Database
 from harness.store.recorder import Recorder, RunIsBusy, StoredScore
 from harness.submission import Submission
-from harness.wire import Advanced, Message, Predict, Predicted, Prepare, PrepareDone, Setup
+from harness.wire import Account, Accounted, Advanced, Message, Predict, Predicted, Prepare, PrepareDone, Setup
 
 if TYPE_CHECKING:
     from harness.contract import FloatArray
 
 _HEARTBEAT_SECONDS = 5.0
+_ACCOUNT_SECONDS = 120.0
+_TIMED_EXAMPLES = 8
 _TITLES_PER_RANKING = 10
 
 
@@ -170,6 +173,7 @@ class _Run:
             self._prepare(worker)
             with interrupt.deferred():
                 self._predict_from(stored, worker, interrupt)
+                self._account(worker)
             state = "done"
         except HarnessError as error:
             reason = brief(error.message)
@@ -215,10 +219,25 @@ class _Run:
             first += len(batch)
             self._report("predict", first, total, "examples")
 
-    def _reply(self, worker: Worker) -> Message:
-        """The worker's next answer; keeps the lease alive and passes progress on meanwhile."""
-        beaten = time.monotonic()
-        while True:
+    def _account(self, worker: Worker) -> None:
+        """Have the work counted and timed. All predictions are stored, so a failure here is a note, not the run's."""
+        few = self._examples[:: max(1, len(self._examples) // _TIMED_EXAMPLES)][:_TIMED_EXAMPLES]
+        self._report("measure", 0, 0, "")
+        worker.send(Account([msgspec.structs.replace(example, groups={}) for example in few]))
+        try:
+            reply = self._reply(worker, give_up_after=_ACCOUNT_SECONDS)
+        except RunFailed as error:
+            reply = Accounted(note=f"the worker ended while its work was counted: {brief(error.message)}")
+        if reply is None:
+            reply = Accounted(note=f"counting and timing the work took over {_ACCOUNT_SECONDS:g} s")
+        if not isinstance(reply, Accounted):
+            raise RunFailed(f"the worker sent {type(reply).__name__} instead of an account of its work")
+        self._recorder.account(reply.work, reply.observed, reply.note)
+
+    def _reply(self, worker: Worker, give_up_after: float = math.inf) -> Message | None:
+        """The worker's next answer, None if it is late; keeps the lease alive and passes progress on meanwhile."""
+        begun = beaten = time.monotonic()
+        while time.monotonic() - begun < give_up_after:
             message = worker.receive(_HEARTBEAT_SECONDS)
             if isinstance(message, Advanced):
                 self._report("prepare", message.done, message.total, message.unit)
@@ -227,6 +246,7 @@ class _Run:
             if time.monotonic() - beaten >= _HEARTBEAT_SECONDS:
                 self._recorder.beat()
                 beaten = time.monotonic()
+        return None
 
     def _complete(self, batch: Sequence[Example], predictions: Sequence[Prediction]) -> list[Prediction]:
         """The batch's predictions, checked, with those that the model left out marked as unanswered."""
@@ -250,6 +270,7 @@ class _Run:
             columns,
             coverage=answered / len(ids) if ids else 0.0,
             titles=self._titles(predictions),
+            served=tallied(usage for prediction in predictions.values() for usage in prediction.usage),
             observes_cost=self._submission.observes_cost,
         )
         self._report("score", len(ids), len(ids), "examples")

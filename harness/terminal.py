@@ -65,6 +65,16 @@ def seconds_text(seconds: float | None) -> str | None:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def short_seconds_text(seconds: float | None) -> str | None:
+    """A time of one example for people: seconds, milliseconds or microseconds, to three digits."""
+    if seconds is None:
+        return None
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
 class RunProgress:
     """The progress of one run: a bar with rate and time left on a terminal, a line at a time elsewhere."""
 
@@ -147,4 +157,8 @@ def _cost_line(row: Mapping[str, Any]) -> str:
         ]
     if row["index_bytes"] is not None:
         parts.append(f"index {bytes_text(row['index_bytes'])}")
+    for basis in ("observed", "calibrated", "bound"):
+        if row[f"{basis}_seconds"] is not None:
+            where = "" if basis == "observed" else f" on {row['hardware'] if row['accelerators'] else row['host']}"
+            parts.append(f"{basis} {short_seconds_text(row[f'{basis}_seconds'])} an example{where}")
     return ", ".join([*parts, f"run {row['run']}"])

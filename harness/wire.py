@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from harness.contract import Cost, Example, Inputs, Prediction, Prepared
+from harness.efficiency.work import Observed, Work
 from harness.errors import RunFailed
 
 _HEAD_BYTES = 8
@@ -75,7 +76,22 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     """True if what the user gave is wrong, not the model."""
 
 
-Message: TypeAlias = Setup | Prepare | Predict | Advanced | PrepareDone | Predicted | Fault
+class Account(msgspec.Struct, frozen=True, tag="account"):
+    """Parent → worker, last: describe your work, and answer these examples again to be timed."""
+
+    examples: list[Example]
+
+
+class Accounted(msgspec.Struct, frozen=True, tag="accounted"):
+    """Worker → parent: the model's work, counted and timed as far as it can be."""
+
+    work: Work | None = None
+    observed: Observed | None = None
+    note: str = ""
+    """Why something is missing."""
+
+
+Message: TypeAlias = Setup | Prepare | Predict | Account | Advanced | PrepareDone | Predicted | Accounted | Fault
 
 
 class Closed(Exception):

@@ -17,9 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import meter
+from harness.accounting import account
 from harness.contract import Cost, Example, Model, Prediction, Prepared, Resources
 from harness.errors import HarnessError, InputError, InvalidPrediction, RunFailed
 from harness.wire import (
+    Account,
     Advanced,
     Channel,
     Closed,
@@ -95,7 +97,10 @@ def _answer(model: Model, resources: Resources, tab: _Tab, message: Message | No
         case Predict(examples):
             with meter.Stopwatch() as watch:
                 predictions = _checked(model.predict(examples), examples)
-            return Predicted(predictions, tab.settle(watch.cost))
+            tab.predicted = tab.settle(watch.cost)
+            return Predicted(predictions, tab.predicted)
+        case Account(examples):
+            return account(model, examples, from_cache=tab.predicted is None or tab.predicted.cached)
     raise RuntimeError(f"unexpected message {type(message).__name__}")
 
 
@@ -132,6 +137,8 @@ class _Tab:
 
     def __init__(self) -> None:
         self._reused: list[Cost] = []
+        self.predicted: Cost | None = None
+        """Of the last batch."""
 
     def __call__(self, cost: Cost) -> None:
         self._reused.append(cost)

@@ -115,3 +115,10 @@ class Model(Protocol):
     def predict(self, examples: Sequence[Example]) -> Sequence[Prediction]:
         """Answer the examples; one left out counts as unanswered."""
         ...
+
+    # Two methods are optional. They are called after the last prediction, and nothing that they do is charged.
+    #
+    # phases() -> harness.efficiency.work.Work
+    #     What each stage of the predictions' usage takes, in operations: never a number of seconds.
+    # again(examples) -> Sequence[Prediction]
+    #     The same answers, without any cache: called several times to measure seconds.

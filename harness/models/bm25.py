@@ -12,6 +12,8 @@ from pydantic import Field
 
 from harness.config import ModelConfig
 from harness.contract import Corpus, Example, Prediction, Prepared, Progress, Ranking, Resources, Usage
+from harness.efficiency.search_work import candidate, posting
+from harness.efficiency.work import Stage, Work
 from harness.errors import InputError
 from harness.retrieval.analysis import Analyzer, StemmerName, StopListName, TokenizerName
 
@@ -81,6 +83,13 @@ class Bm25:
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """Rank documents for each query. Raises `InputError` for an example that is not text."""
         return [self._answer(example) for example in examples]
+
+    again = predict  # nothing is remembered from query to query
+
+    def phases(self) -> Work:
+        """The postings that a query visits, and the choice among the documents that they lead to."""
+        each = {"postings": posting(), "documents": candidate()}
+        return Work((Stage("search", device="host", each=each, index_bytes=self._index.nbytes),))
 
     def _answer(self, example: Example) -> Prediction:
         if not isinstance(example.input, str):

@@ -13,10 +13,13 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from harness.config import ModelConfig
 from harness.contract import Corpus, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
+from harness.efficiency.search_work import flat_scan
+from harness.efficiency.work import Stage, Work, tallied
 from harness.errors import RunFailed
 
 if TYPE_CHECKING:
-    from harness.retrieval.embedding_cache import Embedded, Shard
+    from harness.retrieval.embedding_cache import Embedded, Float32, Shard
+    from harness.retrieval.embedding_cache import Work as EncoderWork
 
 Encode: TypeAlias = "Callable[[Sequence[str], Callable[[int], None]], Embedded]"
 
@@ -45,12 +48,17 @@ class EmbedAndSearch:
         """The encoder: texts in, [n, d] float32 out; it tells how many texts each batch of them had."""
         raise NotImplementedError
 
+    def encode_stage(self, cache: Path) -> Stage:
+        """What encoding one text takes, by its number of tokens; named "encode"."""
+        raise NotImplementedError
+
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
         from harness.retrieval.embedding_cache import EmbeddingCache
         from harness.retrieval.exact_search import TieOrder
 
         identity = self.identity()
+        self._folder_of_ledgers = resources.cache
         self._cache = EmbeddingCache(resources.cache, identity)
         self._depth = resources.request.depth
         self._ids: list[str] = []
@@ -77,18 +85,38 @@ class EmbedAndSearch:
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """Rank the documents for a batch of queries in one pass over the corpus."""
-        from harness.retrieval.exact_search import search
-
         queries = self._embed([self.query_prefix + _query_text(example) for example in examples], _unheard)
         self._charge_reused([queries])
+        return self._ranked(examples, queries.vectors(), queries.work)
+
+    def again(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The same answers, with the queries encoded afresh."""
+        texts = [self.query_prefix + _query_text(example) for example in examples]
+        embedded = self._load_and_encode(texts, _unheard)
+        return self._ranked(examples, embedded.vectors, embedded.work)
+
+    def phases(self) -> Work:
+        """Encoding a query and scanning a flat index; before that, encoding the corpus."""
+        dimensions = self._shards[0].vectors().shape[1] if self._shards else 0
+        scan = Stage(
+            "search",
+            once=flat_scan(len(self._ids), dimensions),
+            index_bytes=4 * len(self._ids) * dimensions,
+        )
+        encoded = (_encoding(shard.work, row) for shard in self._shards for row in range(len(shard.work.tokens)))
+        return Work((self.encode_stage(self._folder_of_ledgers), scan), tallied(encoded, with_batches=True))
+
+    def _ranked(self, examples: Sequence[Example], queries: Float32, work: EncoderWork) -> list[Prediction]:
+        from harness.retrieval.exact_search import search
+
         chunks = (shard.vectors() for shard in self._shards)
-        hits = search(queries.vectors(), chunks, self._depth, self._order)
+        hits = search(queries, chunks, self._depth, self._order)
         scan = Usage(stage="search", documents=len(self._ids))
         return [
             Prediction(
                 example.id,
                 Ranking([self._ids[place] for place in places], scores),
-                (_encoding(queries, row), scan),
+                (_encoding(work, row), scan),
             )
             for row, (example, places, scores) in enumerate(
                 zip(examples, hits.documents.tolist(), hits.scores.tolist(), strict=True)
@@ -144,12 +172,12 @@ def _blocks(corpus: Corpus) -> Iterator[list[Document]]:
         yield block
 
 
-def _encoding(shard: Shard, row: int) -> Usage:
+def _encoding(work: EncoderWork, row: int) -> Usage:
     return Usage(
         stage="encode",
-        prompt_tokens=shard.work.tokens[row],
-        batch_rows=shard.work.batch_rows[row],
-        batch_tokens=shard.work.batch_tokens[row],
+        prompt_tokens=work.tokens[row],
+        batch_rows=work.batch_rows[row],
+        batch_tokens=work.batch_tokens[row],
     )
 
 
@@ -225,6 +253,12 @@ class Dense(EmbedAndSearch):
         from harness.retrieval.encoder import TextEncoder
 
         return TextEncoder(self._folder, self._settings()).encode
+
+    def encode_stage(self, cache: Path) -> Stage:
+        from harness.efficiency.encoder_work import encoder_stage
+
+        config = self._config
+        return encoder_stage(self._folder, name="encode", max_tokens=config.max_length, dtype=config.dtype, cache=cache)
 
     def _settings(self) -> Any:
         from harness.retrieval.encoder import EncoderSettings

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from harness.config import ModelConfig
+from harness.efficiency.ledger import Memory
+from harness.efficiency.search_work import embedding_bag
+from harness.efficiency.work import Stage
 from harness.errors import SubmissionError
 from harness.models.dense import EmbedAndSearch, Encode
 
@@ -72,6 +75,14 @@ class Static(EmbedAndSearch):
 
     def identity(self) -> dict[str, object]:
         return {"files": self._config.artifacts(), "tokenizers": metadata.version("tokenizers")}
+
+    def encode_stage(self, cache: Path) -> Stage:
+        """Rows of the table are gathered and added up: linear in the tokens."""
+        return Stage(
+            "encode",
+            prompt=tuple((tokens, embedding_bag(tokens, self._config.dim)) for tokens in (1, 2)),
+            memory=Memory(weights_bytes=self._config.files()[0].stat().st_size),
+        )
 
     def load(self) -> Encode:
         from safetensors.numpy import load_file

@@ -18,7 +18,7 @@ from harness.errors import InputError, UnknownName
 from harness.store.database import Database
 from harness.store.payload import pack
 from harness.store.recorder import Recorder, RunIsBusy
-from harness.store.schema import AttemptRow, BlockRow, ExampleBlockRow, RunRow, SubmissionRow, TaskRow, now
+from harness.store.schema import AttemptRow, BlockRow, ExampleBlockRow, RunRow, SubmissionRow, TaskRow, WorkRow, now
 from harness.submission import Submission
 
 LEASE = timedelta(seconds=60)
@@ -102,7 +102,7 @@ def forget(database: Database, key: str) -> None:
             raise InputError(f"run {key} is done; finished work is never removed")
         if _is_alive(run):
             raise InputError(f"run {key} is at work", hint="Stop it first.")
-        for table in (BlockRow, AttemptRow):
+        for table in (BlockRow, AttemptRow, WorkRow):
             session.execute(delete(table).where(table.run_id == run.id))
         session.delete(run)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import case, func, select
 
@@ -19,10 +19,8 @@ from harness.store.schema import (
     ScoreRow,
     SubmissionRow,
     TaskRow,
+    WorkRow,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _index_bytes = case(
     (RunRow.index_ram_bytes.is_(None) & RunRow.index_disk_bytes.is_(None), None),
@@ -102,6 +100,14 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
             RunRow.index_ram_bytes,
             RunRow.index_disk_bytes,
             _index_bytes.label("index_bytes"),
+            WorkRow.ledger_digest,
+            WorkRow.observed_n,
+            WorkRow.observed_examples,
+            WorkRow.observed_clock,
+            WorkRow.observed_min_seconds,
+            WorkRow.observed_median_seconds,
+            WorkRow.observed_max_seconds,
+            WorkRow.note.label("work_note"),
             RunRow.code_version,
             RunRow.created,
             RunRow.finished,
@@ -111,6 +117,7 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
         .outerjoin(ScoreRow, (ScoreRow.run_id == RunRow.id) & (ScoreRow.metric == TaskRow.primary_metric))
         .outerjoin(prepare, prepare.c.run_id == RunRow.id)
         .outerjoin(predict, predict.c.run_id == RunRow.id)
+        .outerjoin(WorkRow, WorkRow.run_id == RunRow.id)
         .order_by(RunRow.created.desc(), RunRow.id.desc())
     )
     if task is not None:

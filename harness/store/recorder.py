@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, defer
 
 from harness.contract import Cost, Prediction, Prepared
+from harness.efficiency.work import Observed, Tally, Work
 from harness.errors import RunFailed
 from harness.store.database import Database
 from harness.store.payload import pack, pack_floats, sha256, unpack_predictions
@@ -20,9 +22,11 @@ from harness.store.schema import (
     BlockRow,
     CostRow,
     DocumentTitleRow,
+    LedgerRow,
     RunRow,
     ScoreColumnRow,
     ScoreRow,
+    WorkRow,
     now,
 )
 
@@ -118,6 +122,21 @@ class Recorder:
         with self._owned():
             pass
 
+    def account(self, work: Work | None, observed: Observed | None, note: str) -> None:
+        """Keep what the model's work is, and how long an example took, as far as either is known."""
+        with self._owned() as session:
+            row = session.get(WorkRow, self._run_id) or WorkRow(run_id=self._run_id)
+            row.ledger_digest = _kept_ledger(session, work) if work else None
+            row.preparing = pack(work.preparing if work else ())
+            row.note = note
+            if observed is not None:
+                row.observed_n, row.observed_examples = len(observed.seconds), observed.examples
+                row.observed_clock = observed.clock
+                row.observed_min_seconds = min(observed.seconds)
+                row.observed_median_seconds = median(observed.seconds)
+                row.observed_max_seconds = max(observed.seconds)
+            session.add(row)
+
     def predictions(self) -> dict[str, Prediction]:
         """All stored predictions by example id. Raises `StoreError` if a batch is damaged."""
         query = (
@@ -156,6 +175,7 @@ class Recorder:
         columns: Mapping[str, FloatArray],
         coverage: float,
         titles: Mapping[str, str],
+        served: Sequence[Tally] = (),
         observes_cost: bool = True,
     ) -> None:
         """Store the scores and what the run took, and call it done, all at once.
@@ -173,6 +193,8 @@ class Recorder:
             _add_index(run, attempt)
             if observes_cost:
                 _add_costs(session, run, attempt)
+            if (work := session.get(WorkRow, run.id)) is not None:
+                work.served = pack(served)
             run.coverage, run.state, run.finished = coverage, "done", now()
             run.reason = run.next_step = run.owner = ""
 
@@ -189,6 +211,15 @@ class Recorder:
             if session.scalar(renew) is None:
                 raise RunIsBusy("another process took this run over", hint="`harness results` shows how it ends.")
             yield session
+
+
+def _kept_ledger(session: Session, work: Work) -> str:
+    """The digest under which the stages are stored."""
+    digest = work.digest
+    if session.get(LedgerRow, digest) is None:
+        session.add(LedgerRow(digest=digest, payload=pack(work.stages)))
+        session.flush()
+    return digest
 
 
 def _add_titles(session: Session, task_id: int, titles: Mapping[str, str]) -> None:

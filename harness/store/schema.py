@@ -3,6 +3,7 @@
 submission ─┐
             ├─< run ─< attempt ─< block (predictions, one row per acknowledged batch)
 task ───────┘     ├──< score, score_column, cost
+                  └─── work >─ ledger   (what it does, counted: to be priced on any hardware)
  └──< example_block, document_title   (previews, so that the board can show what was asked)
 """
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 """The Alembic revision that these tables are at."""
 
 STATES = ("running", "done", "failed", "interrupted", "expired")
@@ -246,3 +247,36 @@ class CostRow(Base):
     wall_seconds: Mapped[float]
     cached: Mapped[bool] = mapped_column(default=False)
     """True if part of the work was found in a cache and is charged at its first cost."""
+
+
+class LedgerRow(Base):
+    """The stages of some model in operations: zlib of msgpack `[Stage, …]`, under its digest."""
+
+    __tablename__ = "ledger"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    payload: Mapped[bytes]
+
+
+class WorkRow(Base):
+    """What a run did of each stage of its ledger, and what an example took when it was timed."""
+
+    __tablename__ = "work"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    ledger_digest: Mapped[str | None] = mapped_column(ForeignKey("ledger.digest"))
+    """None if the model does not say what its stages are."""
+    served: Mapped[bytes | None]
+    """zlib of msgpack `[Tally, …]` over the predictions; None until the run is done."""
+    preparing: Mapped[bytes]
+    """The same, of `prepare`."""
+    observed_n: Mapped[int] = mapped_column(default=0)
+    """Repeats that were timed; 0 if none could be."""
+    observed_examples: Mapped[int] = mapped_column(default=0)
+    observed_clock: Mapped[str] = mapped_column(String(20), default="")
+    observed_min_seconds: Mapped[float | None]
+    """Of an example, as are median and maximum."""
+    observed_median_seconds: Mapped[float | None]
+    observed_max_seconds: Mapped[float | None]
+    note: Mapped[str] = mapped_column(Text, default="")
+    """Why something is missing."""

@@ -1,0 +1,80 @@
+"""What a model's work is, counted and timed, once its predictions are made: in the worker, and charged to nobody."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.contract import Example
+from harness.efficiency.work import Observed, Work
+from harness.errors import HarnessError
+from harness.meter import cpu_seconds
+from harness.wire import Accounted
+
+_REPEATS = 10
+_SHORTEST_REPEAT_SECONDS = 0.01
+"""Shorter ones go round several times: a clock's tick or a cold cache would be a large part of them."""
+_BUDGET_SECONDS = 2.0
+"""Wall time after which no further repeat is begun."""
+
+
+def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Accounted:
+    """Ask the model for its phases, and time it on the examples, as far as it offers either.
+
+    A failure is a note and never the run's: all predictions are stored by then. A model whose predictions came from a
+    cache is not timed, for it may have nothing loaded.
+    """
+    notes: list[str] = []
+    work: Work | None = _tried(getattr(model, "phases", None), notes, "its work cannot be counted")
+    again = None if from_cache else getattr(model, "again", None)
+    observed = _tried(again and (lambda: observe(again, examples)), notes, "it could not be timed")
+    if work is not None and not isinstance(work, Work):
+        notes.append(f"phases returned a {type(work).__name__}, not a harness.efficiency.work.Work")
+        work = None
+    return Accounted(work, observed, "; ".join(notes))
+
+
+def observe(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> Observed:
+    """Seconds an example over up to ten repeats, each example alone, after a repeat that is not counted."""
+    elsewhere = _computes_elsewhere()
+    clock = time.perf_counter if elsewhere else cpu_seconds
+    seconds: list[float] = []
+    end = time.monotonic() + _BUDGET_SECONDS
+    _answer(again, examples)  # what is loaded or compiled at the first call is nobody's time
+    before = clock()
+    _answer(again, examples)
+    rounds = math.ceil(_SHORTEST_REPEAT_SECONDS / max(clock() - before, 1e-6))
+    while len(seconds) < _REPEATS and (not seconds or time.monotonic() < end):
+        before = clock()
+        for _ in range(rounds):
+            _answer(again, examples)
+        seconds.append((clock() - before) / (rounds * len(examples)))
+    return Observed(tuple(seconds), len(examples), "device" if elsewhere else "process CPU")
+
+
+def _answer(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> None:
+    for example in examples:
+        again([example])
+
+
+def _computes_elsewhere() -> bool:
+    """Whether the process has used a GPU: then its processor's seconds say little."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def _tried(call: Callable[[], Any] | None, notes: list[str], what: str) -> Any:
+    if call is None:
+        return None
+    try:
+        return call()
+    except HarnessError as error:
+        notes.append(f"{what}: {error.message}")
+    except Exception as error:  # a third party's method may raise anything
+        traceback.print_exc()
+        notes.append(f"{what}: {type(error).__name__}: {error}")
+    return None

@@ -1,0 +1,112 @@
+"""The three columns of a run: bound and calibrated seconds on reference hardware, and observed seconds where it ran.
+
+Plain values for tables and JSON. Seconds are those of one example, on average; columns are never mixed or ranked
+against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.efficiency.deployment import expense
+from harness.efficiency.hardware import hardware as hardware_named
+from harness.efficiency.serving import Price, Reference, Side, price
+from harness.efficiency.stacks import stack as stack_named
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.store.read_work import RunWork
+
+HARDWARE = "A100-80GB-SXM"
+STACK = "fastertransformer"
+HOST = "EPYC-7742-64c-CPU"
+NO_STACK = "none"
+
+_PRICED = (
+    *("bound_seconds", "calibrated_seconds", "calibrated_error_p90"),
+    *("accelerators", "accelerator_seconds", "energy_joules", "dollars", "price_date"),
+    *("weights_bytes", "kv_bytes_per_token", "peak_activation_bytes"),
+)
+
+FEWEST_REPEATS = 5
+LARGEST_SPREAD = 1.25
+"""Slowest over fastest repeat: above it, an observed time says more about the machine's other work."""
+
+
+def reference(*, hardware: str | None = None, stack: str | None = None, host: str | None = None) -> Reference:
+    """Hardware and stack by name or as YAML files of the user's own; None for the defaults, "none" for no stack.
+
+    Raises `UnknownProfile` with the nearest name, `InputError` for a file that breaks the schema.
+    """
+    software = stack or STACK
+    return Reference(
+        accelerator=Side(hardware_named(hardware or HARDWARE), None if software == NO_STACK else stack_named(software)),
+        host=Side(hardware_named(host or HOST)),
+    )
+
+
+def columns(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
+    """What to show of a run beside its scores; `row` is one of `harness.store.read.runs`."""
+    return {**_idealized(row, work, on), **observed(row)}
+
+
+def _idealized(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
+    found, reason = None, ""
+    if work is not None:
+        try:
+            found = price(work.stages, work.served, on)
+        except InputError as error:
+            reason = error.message
+    elif row["state"] == "done":
+        reason = _why_without_work(row)
+    return {
+        "hardware": on.accelerator.hardware.name,
+        "stack": on.accelerator.stack.name if on.accelerator.stack else None,
+        "host": on.host.hardware.name,
+        "unpriced": None if found else reason or None,
+        **_priced(found, on),
+    }
+
+
+def _why_without_work(row: Mapping[str, Any]) -> str:
+    if row["work_note"] is None:
+        return "its work was not counted: it ended too early, or is older than that; --rerun counts it"
+    return row["work_note"] or "the model does not describe its stages"
+
+
+def _priced(found: Price | None, on: Reference) -> dict[str, Any]:
+    if found is None:
+        return dict.fromkeys(_PRICED)
+    spent = expense(found.accelerator_seconds, on.accelerator.hardware)
+    return {
+        "bound_seconds": found.bound_seconds,
+        "calibrated_seconds": found.calibrated_seconds,
+        "calibrated_error_p90": found.error_p90,
+        "accelerators": found.accelerators,
+        "accelerator_seconds": spent.accelerator_seconds,
+        "energy_joules": spent.energy_joules,
+        "dollars": spent.dollars,
+        "price_date": spent.price_date,
+        "weights_bytes": found.weights_bytes,
+        "kv_bytes_per_token": found.kv_bytes_per_token,
+        "peak_activation_bytes": found.peak_activation_bytes,
+    }
+
+
+def observed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fastest repeat, or why none is shown."""
+    n, least, most = row["observed_n"] or 0, row["observed_min_seconds"], row["observed_max_seconds"]
+    spread = most / least if n and least else None
+    refused = None
+    if not n:
+        refused = "not timed" if row["state"] == "done" else None
+    elif n < FEWEST_REPEATS:
+        refused = f"{n} repeats; at least {FEWEST_REPEATS} are needed"
+    elif spread is None or spread > LARGEST_SPREAD:
+        refused = f"the slowest repeat took {spread or 0:.2f} times the fastest; at most {LARGEST_SPREAD} is trusted"
+    return {
+        "observed_seconds": None if refused or not n else least,
+        "observed_spread": spread,
+        "observed_refused": refused,
+    }

@@ -1,0 +1,81 @@
+"""What `harness results` prints: scores with intervals, and the three columns of what an example takes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from harness import registry
+from harness.efficiency.run_prices import columns, reference
+from harness.efficiency.serving import Reference
+from harness.errors import StoreError
+from harness.plain import plain
+from harness.store import Database, open_database, read, read_work
+from harness.store.claims import expire_lost_runs
+from harness.terminal import bytes_text, print_json, print_table, short_seconds_text
+
+
+def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_json: bool) -> None:
+    """Print every run, priced on the hardware, stack and host that are asked for; JSON has a row for each metric."""
+    on = reference(**asked)
+    database = open_database(db, create=False)
+    with suppress(StoreError):  # a database that we may only read can be shown all the same
+        expire_lost_runs(database)
+    known = [row["name"] for row in read.tasks(database)]
+    if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
+        raise registry.unknown_task(task, known)
+    if as_json:
+        print_json(priced(database, read.results(database, task), on))
+        return
+    rows = priced(database, read.runs(database, task), on)
+    if not rows:
+        of = f" of {task}" if task else ""
+        print(f"No results{of} yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
+        return
+    rows.sort(key=_best_first)
+    names = ["task", "submission", "metric", "score", "95 % interval", "n"]
+    names += ["bound", "calibrated", "observed", "memory", "state", "run"]
+    print_table(names, [_cells(row) for row in rows], whole=("score", "95 % interval", "state", "run"))
+    print(f"Seconds are of one example: idealized on {on}; observed on the machine of the run.")
+    for row in rows:
+        if row["reason"]:
+            print(f"{row['run']} {row['state']}: {plain(row['reason'])} {plain(row['next_step'])}".rstrip())
+
+
+def priced(database: Database, rows: Sequence[dict[str, Any]], on: Reference) -> list[dict[str, Any]]:
+    """Rows of `harness.store.read` with the three columns of their runs."""
+    runs = {row["run"]: row for row in rows}
+    works = read_work.works(database, list(runs))
+    costs = {key: columns(row, works.get(key), on) for key, row in runs.items()}
+    return [row | costs[row["run"]] for row in rows]
+
+
+def _best_first(row: dict[str, Any]) -> tuple[str, bool, float]:
+    value = row["value"] or 0.0
+    return row["task"], row["value"] is None, -value if row["higher_is_better"] else value
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    done = row["value"] is not None
+    partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
+    return [
+        row["task"],
+        row["submission"] + (" [own code]" if row["runs_code"] else ""),
+        row["metric"],
+        row["value"],
+        f"{row['ci_low']:.4f}–{row['ci_high']:.4f}" if done else None,
+        partial if row["coverage"] in (None, 1.0) else f"{partial}, {row['coverage']:.0%} answered",
+        short_seconds_text(row["bound_seconds"]),
+        _with_error(row),
+        short_seconds_text(row["observed_seconds"]),
+        bytes_text(row["peak_rss_bytes"]),
+        row["state"],
+        row["run"],
+    ]
+
+
+def _with_error(row: dict[str, Any]) -> str | None:
+    seconds, error = short_seconds_text(row["calibrated_seconds"]), row["calibrated_error_p90"]
+    return seconds if seconds is None or error is None else f"{seconds} ± {error:.0%}"
