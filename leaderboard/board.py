@@ -10,10 +10,11 @@ from typing import Any
 
 import streamlit as st
 
+from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import read
-from leaderboard import charts, text
+from leaderboard import charts, costs, text
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
 _DRAWN_OPEN = 12
@@ -36,17 +37,22 @@ def show() -> None:
             version = _choose_version(read.task_versions(database, task))
             all_runs = st.toggle("All runs", key="all", help="Older runs, other seeds and partial runs as well.")
         results = [row for row in read.results(database, task) if _is_of(row, version)]
-    metric = version["primary_metric"]
+        metric = version["primary_metric"]
+        found = entries(results, metric, all_runs=all_runs)
+        on = costs.choose_reference()
+        rows = {row["run"]: row for row in results}
+        prices = costs.prices(database, [rows[entry.run] for entry in found], on)
     _show_card(version)
     explained = next((row["description"] for row in results if row["metric"] == metric and row["description"]), "")
     if explained:
         text.note(f"{metric}: {explained}")
-    found = entries(results, metric, all_runs=all_runs)
     if found:
-        _show_table(found, metric, all_runs)
+        _show_table(found, metric, all_runs, prices, on)
         _show_settings(found)
         text.section(f"{metric} against cost")
-        charts.score_against_cost(found, metric)
+        spent = costs.by_basis(found, prices)
+        basis = costs.choose_basis(spent)
+        charts.score_against_cost(found, metric, spent[basis], costs.AXES[basis])
         text.note(
             "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one. "
             "Only the latest run of each submission over the whole task competes."
@@ -115,19 +121,21 @@ def _fact(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _show_table(found: Sequence[Entry], metric: str, all_runs: bool) -> None:
+def _show_table(
+    found: Sequence[Entry], metric: str, all_runs: bool, prices: Mapping[str, Mapping[str, Any]], on: Reference
+) -> None:
     others = sorted({name for entry in found for name in entry.metrics if name != metric})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         extra = st.multiselect("More metrics", others, format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
-    table = text.frame([_cells(entry, metric, extra) for entry in found])
+    table = text.frame([_cells(entry, metric, extra, costs.cells(prices[entry.run])) for entry in found])
     shown = [name for name in table.columns if name not in (_NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY)]
     selection = st.dataframe(
         table,
         hide_index=True,
         height="content" if len(found) <= 25 else 900,
-        column_config=_columns(metric, extra, all_runs),
+        column_config=_columns(metric, extra, all_runs) | costs.columns(on),
         column_order=shown,
         on_select="rerun",
         selection_mode="single-row",
@@ -136,9 +144,23 @@ def _show_table(found: Sequence[Entry], metric: str, all_runs: bool) -> None:
         alt=f"Runs of the task, best {metric} first",
     )
     text.download(table, "board.csv")
+    text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
+    for reason, unpriced in _missing(found, prices).items():
+        text.note(f"Not priced: {', '.join(unpriced)} ({reason}).")
     if any(entry.low == entry.high for entry in found):
         text.note("An interval without width: there is no spread among these examples.")
     _open(chosen, selection, [entry.run for entry in found])
+
+
+def _missing(found: Sequence[Entry], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Submissions without idealized seconds, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for entry in found:
+        if reason := prices[entry.run]["unpriced"]:
+            labels = reasons.setdefault(reason, [])
+            if entry.label not in labels:
+                labels.append(entry.label)
+    return reasons
 
 
 def _choose_run(label: str, runs: Mapping[str, str]) -> str | None:
@@ -160,10 +182,11 @@ def _show_settings(found: Sequence[Entry]) -> None:
 
 
 _ALL_RUNS_ONLY = {"Seed", "Run"}
-_NOT_DRAWN = {"Settings"}  # too wide for the table: they stand below it, and are in the download
+# Too wide for the table: settings stand below it, seconds on the run's page, and both are in the download.
+_NOT_DRAWN = {"Settings", "Predict (CPU s)"}
 
 
-def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
+def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Rank": entry.rank,
         "Submission": entry.label,
@@ -171,6 +194,7 @@ def _cells(entry: Entry, metric: str, extra: Sequence[str]) -> dict[str, Any]:
         metric: entry.value,
         "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
         **{name: entry.metrics.get(name) for name in extra},
+        **spent,
         "Prepare (CPU s)": entry.prepare_cpu_seconds,
         "Predict (CPU s)": entry.predict_cpu_seconds,
         "Peak memory (MB)": _megabytes(entry.peak_rss_bytes),

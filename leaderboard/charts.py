@@ -1,11 +1,11 @@
-"""The charts: score against processor seconds, and how the scores of single examples are spread.
+"""The charts: score against cost, and how the scores of single examples are spread.
 
 Colours are those of Okabe and Ito (2008), told apart with any colour vision; shape and fill say the same again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BEST, _OTHER = "Pareto-best", "dominated"
 _COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
-_LEAST_SECONDS = 0.001  # a logarithmic axis has no zero
+_LEAST_SPENT = 1e-9  # a logarithmic axis has no zero
 _BINS = 20
 _HEIGHT, _PADDING = 360, 12
 _NARROWEST = 900  # pixels; names that do not meet at this width do not meet on a wider chart
@@ -28,17 +28,18 @@ _LETTER, _LINE = 7, 15  # pixels of a name's letter and line
 _PLACES = {"above": -11, "below": 14}  # pixels from the point down to the name's middle
 
 
-def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
-    """Scatter of runs over the whole task: processor seconds (logarithmic) by score with its 95 % interval."""
-    shown = [entry for entry in entries if entry.rank is not None and entry.cpu_seconds is not None]
+def score_against_cost(entries: Sequence[Entry], metric: str, spent: Mapping[str, float], axis: str) -> None:
+    """Scatter of runs over the whole task: what they spent (by run, logarithmic) by score with its 95 % interval."""
+    shown = [entry for entry in entries if entry.rank is not None and entry.run in spent]
     if not shown:
+        text.note("No run over the whole task has this cost.")
         return
-    best = pareto(shown)
-    table = text.frame([_point(entry, entry.run in best) for entry in shown])
+    best = pareto(shown, spent)
+    table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in shown])
     table["place"] = _places(table)
     first, second, ink = _COLOURS[_theme()]
     kind = alt.Scale(domain=[_BEST, _OTHER], range=[first, second])
-    base = alt.Chart(table).encode(x=_seconds_axis(table), y=_score_axis(metric), tooltip=_tooltip(metric))
+    base = alt.Chart(table).encode(x=_cost_axis(table, axis), y=_score_axis(metric), tooltip=_tooltip(metric, axis))
     colour = alt.Color("kind:N", scale=kind, legend=alt.Legend(title=None, orient="top"))
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=[_BEST, _OTHER], range=["circle", "diamond"]))
     front = base.transform_filter(alt.datum.kind == _BEST).mark_line(
@@ -53,7 +54,7 @@ def score_against_cost(entries: Sequence[Entry], metric: str) -> None:
         for place, down in _PLACES.items()
     ]
     chart = alt.layer(front, intervals, points, *names).properties(height=_HEIGHT)
-    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, metric))
+    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, metric, spent, axis))
 
 
 def spread(values: FloatArray, statistic: str) -> None:
@@ -92,12 +93,11 @@ def _legible(chart: Any) -> Any:
     return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
 
 
-def _point(entry: Entry, is_best: bool) -> dict[str, Any]:
-    seconds = entry.cpu_seconds or 0.0
+def _point(entry: Entry, spent: float, is_best: bool) -> dict[str, Any]:
     return {
         "name": entry.label,
         "kind": _BEST if is_best else _OTHER,
-        "seconds": max(seconds, _LEAST_SECONDS),
+        "spent": spent,
         "score": entry.value,
         "low": entry.low,
         "high": entry.high,
@@ -112,8 +112,8 @@ def _places(table: Any) -> list[str]:
 
     Pareto-best points choose first; the others have their names in the tooltip at least.
     """
-    left, right = np.log(_seconds_domain(table))
-    across = (np.log(table["seconds"].to_numpy()) - left) / (right - left) * _NARROWEST
+    left, right = np.log(_cost_domain(table))
+    across = (np.log(table["spent"].to_numpy()) - left) / (right - left) * _NARROWEST
     low, high = table["low"].min(), table["high"].max()
     down = (high - table["score"].to_numpy()) / ((high - low) or 1) * (_HEIGHT - 2 * _PADDING)
     taken: list[tuple[float, float, float]] = []
@@ -129,39 +129,42 @@ def _places(table: Any) -> list[str]:
     return places
 
 
-def _seconds_domain(table: Any) -> list[float]:
+def _cost_domain(table: Any) -> list[float]:
     """Room on the right for the names, and a range of its own so that a single run is not stretched over the axis."""
-    return [table["seconds"].min() / 2, table["seconds"].max() * 3]
+    return [table["spent"].min() / 2, table["spent"].max() * 3]
 
 
-def _seconds_axis(table: Any) -> alt.X:
-    domain = _seconds_domain(table)
+def _cost_axis(table: Any, title: str) -> alt.X:
+    domain = _cost_domain(table)
     axis = alt.Axis(format="~g", tickCount=6, grid=False, ticks=True)
-    title = "CPU seconds, prepare and predict (log scale)"
-    return alt.X("seconds:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)
+    return alt.X("spent:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)
 
 
 def _score_axis(metric: str) -> alt.Y:
     return alt.Y("score:Q", scale=alt.Scale(zero=False, nice=False, padding=_PADDING), title=metric)
 
 
-def _tooltip(metric: str) -> list[alt.Tooltip]:
+def _tooltip(metric: str, axis: str) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("name:N", title="Submission"),
         alt.Tooltip("score:Q", title=metric, format=f".{DIGITS}f"),
         alt.Tooltip("interval:N", title="95 % interval"),
+        alt.Tooltip("spent:Q", title=_without_scale(axis), format=".4g"),
         alt.Tooltip("prepare:Q", title="Prepare (CPU s)", format=".2f"),
         alt.Tooltip("predict:Q", title="Predict (CPU s)", format=".2f"),
     ]
 
 
-def _description(shown: Sequence[Entry], best: set[str], metric: str) -> str:
+def _description(shown: Sequence[Entry], best: set[str], metric: str, spent: Mapping[str, float], axis: str) -> str:
     listed = "; ".join(
-        f"{entry.label} {entry.value:.{DIGITS}f} at {entry.cpu_seconds:.2f} CPU seconds"
-        for entry in shown
-        if entry.run in best
+        f"{entry.label} {entry.value:.{DIGITS}f} at {spent[entry.run]:.4g}" for entry in shown if entry.run in best
     )
-    return f"Scatter plot of {metric} against CPU seconds for {len(shown)} runs. Pareto-best: {listed}."
+    against = _without_scale(axis).lower().replace("cpu", "CPU")
+    return f"Scatter plot of {metric} against {against} for {len(shown)} runs. Pareto-best: {listed}."
+
+
+def _without_scale(axis: str) -> str:
+    return axis.removesuffix(" (log scale)")
 
 
 def _theme() -> str:

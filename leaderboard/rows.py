@@ -141,12 +141,15 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def pareto(found: Sequence[Entry]) -> set[str]:
-    """Ranked runs that no other one beats: none is at least as good and as cheap, and better in one."""
+def pareto(found: Sequence[Entry], spent: Mapping[str, float]) -> set[str]:
+    """Ranked runs that no other one beats: none is at least as good and as cheap, and better in one.
+
+    `spent` is the cost by run; a run without one does not compete.
+    """
     points = {
-        entry.run: ((entry.value if entry.higher_is_better else -entry.value), -entry.cpu_seconds)
+        entry.run: ((entry.value if entry.higher_is_better else -entry.value), -spent[entry.run])
         for entry in found
-        if entry.rank is not None and entry.cpu_seconds is not None
+        if entry.rank is not None and entry.run in spent
     }
     return {
         run
