@@ -35,11 +35,11 @@ def show() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             task = _choose_task(tasks)
             version = _choose_version(read.task_versions(database, task))
+            on = costs.choose_reference()
             all_runs = st.toggle("All runs", key="all", help="Older runs, other seeds and partial runs as well.")
         results = [row for row in read.results(database, task) if _is_of(row, version)]
         metric = version["primary_metric"]
         found = entries(results, metric, all_runs=all_runs)
-        on = costs.choose_reference()
         rows = {row["run"]: row for row in results}
         prices = costs.prices(database, [rows[entry.run] for entry in found], on)
     _show_card(version)
@@ -181,9 +181,9 @@ def _show_settings(found: Sequence[Entry]) -> None:
         text.facts(described)
 
 
-_ALL_RUNS_ONLY = {"Seed", "Run"}
+_ALL_RUNS_ONLY = {"n", "Seed", "Run"}
 # Too wide for the table: settings stand below it, seconds on the run's page, and both are in the download.
-_NOT_DRAWN = {"Settings", "Predict (CPU s)"}
+_NOT_DRAWN = {"Settings", "Prepare (CPU s)", "Predict (CPU s)"}
 
 
 def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, 
         **spent,
         "Prepare (CPU s)": entry.prepare_cpu_seconds,
         "Predict (CPU s)": entry.predict_cpu_seconds,
-        "Peak memory (MB)": _megabytes(entry.peak_rss_bytes),
+        "Memory (MB)": _megabytes(entry.peak_rss_bytes),
         "Index (MB)": _megabytes(entry.index_bytes),
         "n": entry.n,
         "Marks": list(entry.marks),
@@ -214,14 +214,14 @@ def _columns(metric: str, extra: Sequence[str], all_runs: bool) -> dict[str, Any
         "Rank": number(width=55, help="Equal scores share a rank; older and partial runs have none."),
         "Submission": st.column_config.TextColumn(width=150),
         "Model": st.column_config.TextColumn(width=75, help="The kind of model; its settings stand below."),
-        **{name: number(format=f"%.{DIGITS}f", width=85) for name in (metric, *extra)},
-        "95 % interval": st.column_config.TextColumn(width=118),
+        **{name: number(format=f"%.{DIGITS}f", width=80) for name in (metric, *extra)},
+        "95 % interval": st.column_config.TextColumn(width=112),
         "Prepare (CPU s)": number(width=108, format="%.2f", help="Indexing or training, over all cores."),
         "Predict (CPU s)": number(width=104, format="%.2f", help="All examples, over all cores."),
-        "Peak memory (MB)": number(
-            width=122, format="%.1f", help="Resident, less that of an empty worker. 1 MB is 10⁶ bytes."
+        "Memory (MB)": number(
+            width=95, format="%.1f", help="Highest resident, less that of an empty worker. 1 MB is 10⁶ bytes."
         ),
-        "Index (MB)": number(width=85, format="%.1f", help="In memory and on disk."),
+        "Index (MB)": number(width=78, format="%.1f", help="In memory and on disk."),
         "n": number(width=55, help="Examples asked."),
         "Marks": st.column_config.ListColumn(
             width=90,
@@ -231,7 +231,7 @@ def _columns(metric: str, extra: Sequence[str], all_runs: bool) -> dict[str, Any
         "Seed": number(width=55),
         "Run": st.column_config.TextColumn(width=115),
         "Date (UTC)": st.column_config.DatetimeColumn(
-            format="YYYY-MM-DD HH:mm" if all_runs else "YYYY-MM-DD", width=135 if all_runs else 95
+            format="YYYY-MM-DD HH:mm" if all_runs else "YYYY-MM-DD", width=135 if all_runs else 90
         ),
     }
 

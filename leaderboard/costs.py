@@ -30,13 +30,13 @@ AXES = {
     "observed": "Observed milliseconds an example (log scale)",
     "cpu": "CPU seconds, prepare and predict (log scale)",
 }
+_WIDTH = 250  # pixels
 
 
 def choose_reference() -> Reference:
-    """Two boxes, kept in the address as `hardware` and `stack`."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        hardware = _box("Reference hardware", "hardware", list(hardware_profiles()), run_prices.HARDWARE)
-        stack = _box("Software stack", "stack", [*stacks(), run_prices.NO_STACK], run_prices.STACK)
+    """Two boxes, kept in the address as `hardware` and `stack` unless they are as usual."""
+    hardware = _box("Reference hardware", "hardware", list(hardware_profiles()), run_prices.HARDWARE)
+    stack = _box("Software stack", "stack", [*stacks(), run_prices.NO_STACK], run_prices.STACK)
     return run_prices.reference(hardware=hardware, stack=stack)
 
 
@@ -78,11 +78,11 @@ def columns(on: Reference) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     where = plain(f"One example on {on}, on average.")
     return {
-        "Calibrated (ms)": number(width=98, format="%.4g", help=f"What the software stack would take. {where}"),
-        "± (%)": number(width=55, format="%.0f", help="p90 of the stack's error on what it was not fitted to."),
-        "Bound (ms)": number(width=82, format="%.3g", help=f"No ideal implementation is faster. {where}"),
+        "Calibrated (ms)": number(width=92, format="%.4g", help=f"What the software stack would take. {where}"),
+        "± (%)": number(width=50, format="%.0f", help="p90 of the stack's error on what it was not fitted to."),
+        "Bound (ms)": number(width=80, format="%.3g", help=f"No ideal implementation is faster. {where}"),
         "Observed (ms)": number(
-            width=98,
+            width=90,
             format="%.4g",
             help="One example where the run was made: the fastest of at least five steady repeats. Not comparable "
             "between machines; empty where repeats were few or spread.",
@@ -95,17 +95,13 @@ def milliseconds(seconds: float | None) -> float | None:
 
 
 def _box(label: str, key: str, options: Sequence[str], default: str, shown: Mapping[str, str] | None = None) -> str:
-    asked = st.query_params.get(key)
-    if key not in st.session_state and asked not in options:
-        st.session_state[key] = default
     chosen: str | None = st.selectbox(
         label,
         options,
-        index=None,
-        required=True,
+        index=options.index(default),
         key=key,
         bind="query-params",
         format_func=lambda name: shown[name] if shown else name,
-        width=250,
+        width=_WIDTH,
     )
     return chosen or default

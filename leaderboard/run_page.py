@@ -16,7 +16,7 @@ import yaml
 from harness.errors import UnknownName
 from harness.plain import plain
 from harness.store import read
-from leaderboard import examples, text
+from leaderboard import examples, run_costs, text
 from leaderboard.rows import DIGITS, marks, opened
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def show() -> None:
         _show_head(detail)
         if detail.scores:
             _show_numbers(detail)
+            run_costs.show(database, detail)
         examples.show(database, key, [score["metric"] for score in detail.scores])
     _show_origin(detail)
     _show_attempts(detail)
@@ -119,7 +120,7 @@ def _cost_figures(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _show_costs(summary: Mapping[str, Any]) -> None:
-    text.section("Costs")
+    text.section("What the whole run took")
     if not _cost_is_known(summary):
         text.paragraph("The answers were made elsewhere: no cost is known.")
         return

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,21 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from harness.contract import Cost, Example, Failure, Inputs, Output, Prediction, Prepared, Ranking, TaskCard, Workload
+from harness.contract import (
+    Cost,
+    Example,
+    Failure,
+    Inputs,
+    Output,
+    Prediction,
+    Prepared,
+    Ranking,
+    TaskCard,
+    Usage,
+    Workload,
+)
+from harness.efficiency.search_work import flat_scan
+from harness.efficiency.work import Observed, Stage, Work, tallied
 from harness.metrics.ranking import DESCRIPTIONS, RankingScorer
 from harness.provenance import code_version, environment
 from harness.store import open_database
@@ -64,8 +78,13 @@ class Filler:
         rerun: bool = False,
         observes_cost: bool = True,
         half_width: float = 0.05,
+        scanned: int = 0,
+        repeats: Sequence[float] = (),
     ) -> str:
-        """One run; returns its key. `state` failed or killed leaves it without scores."""
+        """One run; returns its key. `state` failed or killed leaves it without scores.
+
+        `scanned` vectors of 384 numbers were searched for each example, which took these seconds when it was timed.
+        """
         recorder = self._claim(name, limit, seed, runs_code, rerun)
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
@@ -75,6 +94,9 @@ class Filler:
             return recorder.key
         predictions = [Prediction(id, answer) for id in ids]
         recorder.add_block(0, predictions, cost)
+        if scanned:
+            work = Work((Stage("search", once=flat_scan(scanned, 384), index_bytes=1536 * scanned),))
+            recorder.account(work, Observed(tuple(repeats), 2, "process CPU") if repeats else None, "")
         recorder.end_attempt("done" if state == "done" else "failed", log)
         if state == "failed":
             recorder.stop("failed", "it ran out of memory", "Give it more memory.")
@@ -87,7 +109,8 @@ class Filler:
             for name, mean in means.items()
         ]
         coverage = 0.0 if isinstance(answer, Failure) else 1.0
-        recorder.finish(scores, columns, coverage, self.titles, observes_cost=observes_cost)
+        served = tallied(Usage("search") for _ in ids) if scanned else ()
+        recorder.finish(scores, columns, coverage, self.titles, served, observes_cost=observes_cost)
         return recorder.key
 
     def release(self) -> None:

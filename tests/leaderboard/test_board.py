@@ -35,7 +35,7 @@ def test_runs_are_ranked_best_first_with_interval_and_costs(filler, page):
     best = table.iloc[0]
     assert best["95 % interval"] == f"{best['nDCG@10'] - 0.05:.4f} – {best['nDCG@10'] + 0.05:.4f}"
     assert (best["Prepare (CPU s)"], best["Predict (CPU s)"]) == (2.0, 2.0)
-    assert (best["Peak memory (MB)"], best["Index (MB)"], best["n"]) == (50.0, 2.0, 2)
+    assert (best["Memory (MB)"], best["Index (MB)"], best["n"]) == (50.0, 2.0, 2)
 
 
 def test_equal_scores_share_a_rank(filler, page):

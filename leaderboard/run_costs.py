@@ -1,0 +1,141 @@
+"""What an example of a run takes on reference hardware: by stage, with its largest operations and what is held."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from harness.efficiency.run_prices import columns
+from harness.efficiency.serving import Price, StageSeconds, price
+from harness.errors import InputError
+from harness.store import Database, read_work
+from harness.store.read import RunDetail
+from leaderboard import costs, text
+
+_LARGEST = 8
+
+
+def show(database: Database, detail: RunDetail) -> None:
+    """The three columns of the run, each with what it rests on."""
+    summary = detail.summary
+    text.section("What an example takes")
+    with st.container(horizontal=True):
+        on = costs.choose_reference()
+    work = read_work.works(database, [summary["run"]]).get(summary["run"])
+    found = columns(summary, work, on)
+    text.figures(_figures(summary, found))
+    if work is None or found["unpriced"]:
+        text.note(f"Not priced: {found['unpriced']}.")
+        return
+    try:
+        priced = price(work.stages, work.served, on)
+    except InputError as error:
+        text.note(f"Not priced: {error.message}.")
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _show_stages(priced)
+    with right:
+        _show_operations(priced)
+    text.facts(_memory(priced, found, summary))
+    text.note(f"Counted operations: ledger {work.ledger_digest[:12]}, priced on {on}, one example at a time.")
+
+
+def _figures(summary: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    error = found["calibrated_error_p90"]
+    spread = (
+        f"error, p90: ± {error:.0%}" if error is not None else "no error is known" if found["stack"] else "no stack"
+    )
+    return [
+        ("Calibrated", _milliseconds(found["calibrated_seconds"]), spread),
+        ("Bound", _milliseconds(found["bound_seconds"]), "no implementation is faster"),
+        ("Observed", _milliseconds(found["observed_seconds"]), _observation(summary, found)),
+    ]
+
+
+def _observation(summary: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    if found["observed_refused"]:
+        return f"refused: {found['observed_refused']}"
+    repeats = f"fastest of {summary['observed_n']} repeats over {summary['observed_examples']} examples"
+    median = f"median {_milliseconds(summary['observed_median_seconds'])}"
+    spread = f"slowest {found['observed_spread']:.2f} times the fastest"
+    return f"{repeats}, {median}, {spread}; {summary['observed_clock']} seconds of the run's machine"
+
+
+def _show_stages(priced: Price) -> None:
+    rows = [
+        {
+            "Stage": stage.name,
+            "On": stage.hardware,
+            "Bound (ms)": costs.milliseconds(stage.bound_seconds),
+            "Calibrated (ms)": costs.milliseconds(stage.calibrated_seconds),
+            "FLOPs": sum(times * phase.flops for phase, times in stage.phases),
+            "Bytes": sum(times * phase.bytes for phase, times in stage.phases),
+        }
+        for stage in priced.stages
+    ]
+    number = st.column_config.NumberColumn
+    shown = {name: number(format="%.4g") for name in ("Bound (ms)", "Calibrated (ms)")}
+    shown |= {name: number(format="scientific") for name in ("FLOPs", "Bytes")}
+    st.dataframe(text.frame(rows), hide_index=True, column_config=shown, alt="Stages of an example")
+
+
+def _show_operations(priced: Price) -> None:
+    flops: defaultdict[tuple[str, str], float] = defaultdict(float)
+    moved: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for stage in priced.stages:
+        for name, of, at in _operations(stage):
+            flops[stage.name, name] += of
+            moved[stage.name, name] += at
+    largest = sorted(moved, key=lambda key: moved[key], reverse=True)[:_LARGEST]
+    rows = [
+        {"Stage": stage, "Operation": name, "FLOPs": flops[stage, name], "Bytes": moved[stage, name]}
+        for stage, name in largest
+    ]
+    number = st.column_config.NumberColumn(format="scientific")
+    st.dataframe(
+        text.frame(rows),
+        hide_index=True,
+        column_config={"FLOPs": number, "Bytes": number},
+        alt="Operations that move most bytes",
+    )
+
+
+def _operations(stage: StageSeconds) -> list[tuple[str, float, float]]:
+    return [
+        (o.name, times * o.count * o.flops, times * o.count * (o.bytes_read + o.bytes_written))
+        for phase, times in stage.phases
+        for o in phase.operations
+    ]
+
+
+def _memory(priced: Price, found: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, str]:
+    shown = {
+        "Weights": _size(priced.weights_bytes),
+        "Cache a token": _size(priced.kv_bytes_per_token),
+        "Index": _size(priced.index_bytes),
+        "Peak activations": _size(priced.peak_activation_bytes),
+        "Peak resident, observed": _size(summary["peak_rss_bytes"] or 0),
+        "Accelerators needed": str(priced.accelerators or ""),
+    }
+    if priced.accelerators:
+        shown["Accelerator-seconds for 1,000,000 examples"] = f"{1e6 * found['accelerator_seconds']:.4g}"
+        if found["energy_joules"] is not None:
+            shown["Energy, at most"] = f"{1e6 * found['energy_joules'] / 3.6e6:.3g} kWh"
+        if found["dollars"] is not None:
+            low, high = (1e6 * dollars for dollars in found["dollars"])
+            shown[f"Price ({found['price_date']})"] = f"{low:.2g} to {high:.2g} dollars"
+    return {name: value for name, value in shown.items() if value}
+
+
+def _size(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.2f} MB"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{1e3 * seconds:.4g} ms"
