@@ -34,6 +34,8 @@ class Documented(BaseModel):
     Read from the source only when asked for: pydantic's own way does it at import, which costs every run.
     """
 
+    model_config = ConfigDict(defer_build=True)
+
     @classmethod
     def field_docs(cls) -> dict[str, str]:
         """The docstring of each field that has one, by name."""

@@ -7,9 +7,11 @@ A third party registers the same way as we do, under `equal_footing.tasks` (an o
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +90,15 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 def _registered(group: str) -> dict[str, list[EntryPoint]]:
     found = defaultdict(list)
-    for entry in entry_points(group=group):
+    for entry in _entry_points(group, tuple(sys.path)):
         found[entry.name].append(entry)
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=2)
+def _entry_points(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Those of the distributions on `sys.path`, whose many small files are read once."""
+    return entry_points(group=group)
 
 
 def _load_all(group: str) -> tuple[dict[str, Any], list[str]]:

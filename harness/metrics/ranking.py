@@ -1,4 +1,4 @@
-"""Retrieval metrics as trec_eval defines them, through ir-measures and under its names.
+"""Retrieval metrics as trec_eval defines them, under the names that ir-measures gives them.
 
 All come from pytrec_eval (trec_eval's own C code), whose order is: score as float32 descending, then document
 id descending. Two need care:
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,14 @@ DESCRIPTIONS = {
 NAMES = tuple(DESCRIPTIONS)
 
 _SHORT = 10
+_TREC_EVAL = {
+    "nDCG@10": "ndcg_cut_10",
+    "R@100": "recall_100",
+    "R@1000": "recall_1000",
+    "AP": "map",
+    "RR": "recip_rank",
+}
+"""What trec_eval calls the metrics that it computes."""
 
 
 class RankingScorer:
@@ -101,16 +110,14 @@ class RankingScorer:
             for id in example_ids
             if (prediction := predictions.get(id)) and isinstance(prediction.output, Ranking)
         }
-        position = {id: i for i, id in enumerate(example_ids)}
-        columns = {name: np.zeros(len(example_ids)) for name in NAMES}
-        reciprocal_rank = columns["RR"] = np.zeros(len(example_ids))
-        for query, measure, value in self._evaluator.iter_calc(run):
-            if query in position:
-                columns[str(measure)][position[query]] = value
-        del columns["RR"]
-        columns["RR@10"][:] = np.where(reciprocal_rank >= 1 / _SHORT, reciprocal_rank, 0.0)
-        columns["Judged@10"][:] = [self._judged(id, run.get(id, {})) for id in example_ids]
-        return columns
+        found = self._evaluator.evaluate(run)
+        nothing = dict.fromkeys(_TREC_EVAL.values(), 0.0)
+        rows = [found.get(id, nothing) for id in example_ids]
+        values = {name: np.array([row[its] for row in rows]) for name, its in _TREC_EVAL.items()}
+        reciprocal_rank = values.pop("RR")
+        values["RR@10"] = np.where(reciprocal_rank >= 1 / _SHORT, reciprocal_rank, 0.0)
+        values["Judged@10"] = np.array([self._judged(id, run.get(id, {})) for id in example_ids])
+        return {name: values[name] for name in NAMES}
 
     def gold(self, example_id: str) -> dict[str, int]:
         """The query's judgements: document id → grade."""
@@ -118,8 +125,7 @@ class RankingScorer:
 
     @cached_property
     def _evaluator(self) -> Any:
-        import ir_measures
-        from ir_measures import AP, RR, R, nDCG
+        import pytrec_eval
 
         # A negative grade is not relevant, as 0 is. Passed on as it is, it can crash the process:
         # pytrec_eval 0.5.11 does so after a query whose grades are all -2 or lower (as spam is marked in TREC).
@@ -127,32 +133,31 @@ class RankingScorer:
             query: {document: max(0, grade) for document, grade in judged.items()}
             for query, judged in self._qrels.items()
         }
-        return ir_measures.pytrec_eval.evaluator([nDCG @ 10, R @ 100, R @ 1000, AP, RR], grades)
+        return pytrec_eval.RelevanceEvaluator(grades, set(_TREC_EVAL.values()))
 
     def _cut(self, example_id: str, ranking: Ranking) -> dict[str, float]:
         run = dict(zip(ranking.ids, ranking.scores, strict=True))
         if self._drop_self:
             run.pop(example_id, None)
-        if len(run) <= self._depth:
-            return run
-        return {id: run[id] for id in first(run, self._depth)}
+        return first(run, self._depth)
 
-    def _judged(self, example_id: str, run: Mapping[str, float]) -> float:
+    def _judged(self, example_id: str, run: dict[str, float]) -> float:
         seen = first(run, _SHORT)
         judged = self._qrels.get(example_id, {})
         return sum(id in judged for id in seen) / len(seen) if seen else 0.0
 
 
-def first(run: Mapping[str, float], k: int) -> list[str]:
-    """The first k documents (fewer if there are fewer) in trec_eval's order, themselves in any order."""
-    ids = list(run)
-    if len(ids) <= k:
-        return ids
+def first(run: dict[str, float], k: int) -> dict[str, float]:
+    """The first k documents (fewer if there are fewer) in trec_eval's order, themselves in the order of the run."""
+    if len(run) <= k:
+        return run
     scores = _as_float32(list(run.values()))
-    threshold = np.partition(scores, len(ids) - k)[len(ids) - k]
-    above = [ids[i] for i in np.flatnonzero(scores > threshold)]
-    tied = sorted((ids[i] for i in np.flatnonzero(scores == threshold)), reverse=True)
-    return above + tied[: k - len(above)]
+    last = np.partition(scores, len(scores) - k)[len(scores) - k]
+    kept = dict(compress(run.items(), (scores >= last).tolist()))
+    tied = sorted(compress(run, (scores == last).tolist()))
+    for id in tied[: len(kept) - k]:
+        del kept[id]
+    return kept
 
 
 def _as_float32(scores: list[float]) -> npt.NDArray[np.float32]:

@@ -13,9 +13,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
-import regex
-import Stemmer
-
 TokenizerName = Literal["lucene", "words"]
 StopListName = Literal["lucene", "none"]
 StemmerName = Literal["porter", "english", "none"]
@@ -72,6 +69,8 @@ def _token_pattern() -> Callable[[str], list[str]]:
     Written out because `regex`'s own word boundary departs from UAX 29: it keeps an apostrophe with the vowel
     after it, as suits French, which leaves tokens such as 'UTR in 5'UTR.
     """
+    import regex
+
     joined = r"[\p{WB=Format}\p{WB=Extend}\p{WB=ZWJ}]*"
     underscore = rf"(?:\p{{WB=ExtendNumLet}}{joined})"
     hebrew = rf"\p{{WB=Hebrew_Letter}}{joined}(?:'{joined}|\"{joined}(?=\p{{WB=Hebrew_Letter}}))?"
@@ -115,6 +114,8 @@ _VOWEL_THEN_CONSONANT = re.compile(r"[aeiou][^aeiou]|(?:[^aeiouy]|^y)y[^aeiou]")
 def _stemmer(name: StemmerName) -> Callable[[str], str]:
     if name == "none":
         return str
+    import Stemmer
+
     # The caller remembers terms, so PyStemmer's own cache would be memory for nothing.
     stem: Callable[[str], str] = Stemmer.Stemmer(name, 0).stemWord
     return stem if name == "english" else lambda word: stem(_porter_input(word)) if len(word) > 2 else word

@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session, defer
 
 from harness.contract import Cost, Prediction, Prepared
@@ -224,11 +224,13 @@ def _kept_ledger(session: Session, work: Work) -> str:
 
 def _add_titles(session: Session, task_id: int, titles: Mapping[str, str]) -> None:
     known = set(session.scalars(select(DocumentTitleRow.document).where(DocumentTitleRow.task_id == task_id)))
-    session.add_all(
-        DocumentTitleRow(task_id=task_id, document=document, title=title)
+    new = [
+        {"task_id": task_id, "document": document, "title": title}
         for document, title in titles.items()
         if document not in known
-    )
+    ]
+    if new:  # a statement of its own: thousands of objects in the session would be slow
+        session.execute(insert(DocumentTitleRow), new)
 
 
 def _last_prepared(session: Session, run_id: int) -> AttemptRow | None:
