@@ -32,11 +32,11 @@ def evaluate(
     from harness.efficiency.run_prices import reference
     from harness.executor import Limits, LocalExecutor
     from harness.loop import Outcome, Settings, evaluate
+    from harness.progress import RunProgress
     from harness.results import priced
     from harness.selection import pairs
     from harness.store import open_database, read
     from harness.store.claims import expire_lost_runs
-    from harness.terminal import RunProgress
 
     places = Places.default(data)
     plan = pairs([_load(file, allow_code) for file in files], task_names, places)

@@ -12,7 +12,6 @@ HarnessError            anything we can explain; printed without a traceback
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -65,6 +64,8 @@ class InvalidPrediction(HarnessError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to a misspelt one, if any is close."""
+    import difflib
+
     names = list(known)
     begun = [candidate for candidate in names if name and candidate.lower().startswith(name.lower())]
     matches = begun or difflib.get_close_matches(name, names, n=1, cutoff=0.5)

@@ -1,20 +1,20 @@
-"""What the command line shows: progress on standard error, tables and JSON on standard output."""
+"""What the command line shows of results: tables and JSON on standard output, how a run ended."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+from click import echo, style
 
-from harness.loop import Outcome
 from harness.plain import plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from harness.loop import Outcome
 
 _LOG_LINES = 12
 _STATE_COLOURS = {"done": "green", "unchanged": "green", "running": "cyan"}
@@ -27,6 +27,9 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole: Sequence[str] = ()) -> None:
     """A table of plain text: nothing in a cell is markup. Numbers are aligned right, `whole` columns not cut."""
+    from rich.console import Console
+    from rich.table import Table
+
     rows = [list(row) for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(columns):
@@ -38,6 +41,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole:
 
 
 def _cell(value: Any) -> Text:
+    from rich.text import Text
+
     if value is None:
         return Text("–", style="dim")
     text = f"{value:.4f}" if isinstance(value, float) else plain(value)
@@ -75,73 +80,24 @@ def short_seconds_text(seconds: float | None) -> str | None:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-class RunProgress:
-    """The progress of one run: a bar with rate and time left on a terminal, a line at a time elsewhere."""
-
-    def __init__(self, submission: str, task: str) -> None:
-        self._console = Console(stderr=True)
-        self._submission = plain(submission)
-        self._title = f"{self._submission} on {plain(task)}"
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
-        self._ids: dict[str, Any] = {}
-
-    def __enter__(self) -> RunProgress:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
-
-    def progress(self, phase: str, done: int, total: int, unit: str) -> None:
-        """See `harness.loop.Reporter`; a total of 0 is not known yet."""
-        what = f"{phase} {plain(unit)}".strip()
-        if not self._console.is_terminal:
-            if total and (done == 0 or done >= total):
-                print(f"{self._title}: {what} {done} of {total}", file=sys.stderr, flush=True)
-            return
-        if phase not in self._ids:
-            self._ids[phase] = self._bar.add_task("", total=None, completed=done)
-        label = f"{self._submission}: {what}"
-        self._bar.update(self._ids[phase], description=label, completed=done, total=total or None)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.1f}/s" if task.speed else "", style="dim")
-
-
 def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
     """How a run ended: its scores, or why there are none and what to do next."""
-    out = Console(stderr=outcome.state not in ("done", "unchanged"))
     title = f"{plain(outcome.submission)} on {plain(outcome.task)}"
     if outcome.state in ("failed", "interrupted"):
-        out.print(
-            Text.assemble((f"{outcome.state}: ", "bold red"), f"{title}: {plain(outcome.reason, lines=True)}"),
-            soft_wrap=True,
-        )
-        if outcome.log.strip():
-            tail = outcome.log.strip().splitlines()[-_LOG_LINES:]
-            out.print(Text("\n".join(f"  | {plain(line)}" for line in tail)), soft_wrap=True)
+        state = style(f"{outcome.state}: ", fg="red", bold=True)
+        echo(f"{state}{title}: {plain(outcome.reason, lines=True)}", err=True)
+        for line in outcome.log.strip().splitlines()[-_LOG_LINES:]:
+            echo(f"  | {plain(line)}", err=True)
         if outcome.next_step:
-            out.print(Text(f"  {plain(outcome.next_step)}"), soft_wrap=True)
+            echo(f"  {plain(outcome.next_step)}", err=True)
         return
     note = "" if outcome.state == "done" else " (done before; --rerun makes a new run)"
-    out.print(Text.assemble((title, "bold"), note))
+    echo(f"{style(title, bold=True)}{note}")
     for row in rows:
         interval = f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
-        out.print(Text(f"  {plain(row['metric']):<12} {row['value']:.4f}  {interval}"))
+        echo(f"  {plain(row['metric']):<12} {row['value']:.4f}  {interval}")
     if rows:
-        out.print(Text(f"  {_cost_line(rows[0])}", style="dim"), soft_wrap=True)
+        echo(style(f"  {_cost_line(rows[0])}", dim=True))
 
 
 def _cost_line(row: Mapping[str, Any]) -> str:
