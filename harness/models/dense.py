@@ -55,7 +55,7 @@ class EmbedAndSearch:
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
         from harness.retrieval.embedding_cache import EmbeddingCache
-        from harness.retrieval.exact_search import TieOrder
+        from harness.retrieval.order import TieOrder
 
         identity = self.identity()
         self._folder_of_ledgers = resources.cache

@@ -17,11 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import RunFailed
+from harness.retrieval.order import Float32, Int64, Keys, TieOrder, pack, scores_of
 
-Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
-Int64: TypeAlias = npt.NDArray[np.int64]
-Keys: TypeAlias = npt.NDArray[np.uint64]
 
 TILE_DOCUMENTS = 4096
 TILE_QUERIES = 320
@@ -36,24 +34,6 @@ class Hits:
 
     documents: Int64
     scores: Float32
-
-
-@dataclass(frozen=True)
-class TieOrder:
-    """How equal scores rank: a document of higher rank first. Both arrays [documents]."""
-
-    rank: Int64
-    """Place of each document among all ids, ascending."""
-    document: Int64
-    """The document at each place."""
-
-    @classmethod
-    def of(cls, ids: Sequence[str]) -> TieOrder:
-        """By id; the order of code points is that of UTF-8 bytes, which trec_eval's `strcmp` compares."""
-        document = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
-        rank = np.empty_like(document)
-        rank[document] = np.arange(len(ids))
-        return cls(rank, document)
 
 
 def search(
@@ -127,8 +107,7 @@ def _finite_norms(vectors: Float32, what: str, first: int) -> Float64:
 class _Pool:
     """The best `k` of the documents offered so far, for a tile of queries.
 
-    A hit is one integer: its score in the high half, so mapped that integers order as floats do, and its rank
-    among ties in the low half. Zero is below every hit.
+    A hit is one integer, its packed key; zero is below every hit.
     """
 
     def __init__(self, queries: Float32, norms: Float64, k: int) -> None:
@@ -144,7 +123,7 @@ class _Pool:
         rows, columns = self._candidates(products, largest_norm)
         if len(rows):
             scores = _rescore(self.queries, tile, rows, columns)
-            self._keep(rows, _pack(scores, ranks[columns]))
+            self._keep(rows, pack(scores, ranks[columns]))
 
     def _candidates(self, products: Float32, largest_norm: float) -> tuple[Int64, Int64]:
         """Pairs (query, document) of `products` [q, n] whose score may reach the k-th, sorted by query."""
@@ -179,7 +158,7 @@ class _Pool:
         merged.partition(widest, axis=1)
         self.keys[touched] = merged[:, widest:]
         kth = merged[:, widest]
-        self.kth[touched] = np.where(kth == 0, -np.inf, _scores(kth))
+        self.kth[touched] = np.where(kth == 0, -np.inf, scores_of(kth))
 
 
 def _below(scores: Float64, error: Float64) -> Float32:
@@ -224,18 +203,6 @@ def _sum_by_halves(terms: Float64) -> Float64:
     return terms[:, 0]
 
 
-def _pack(scores: Float32, ranks: Keys) -> Keys:
-    bits = scores.view(np.uint32)
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    return ordered.astype(np.uint64) << np.uint64(32) | ranks
-
-
-def _scores(keys: Keys) -> Float32:
-    ordered = (keys >> np.uint64(32)).astype(np.uint32)
-    return np.where(ordered >> 31, ordered & np.uint32(0x7FFFFFFF), ~ordered).view(np.float32)
-
-
 def _hits(pools: Sequence[_Pool], width: int, order: TieOrder) -> Hits:
     keys = np.concatenate([np.sort(pool.keys, axis=1)[:, ::-1][:, :width] for pool in pools])
-    ranks = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    return Hits(order.document[ranks], _scores(keys))
+    return Hits(order.documents(keys), scores_of(keys))
