@@ -22,7 +22,7 @@ from harness.meter import Stopwatch, peak_rss_bytes
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.retrieval.exact_search import Float32
+    from harness.retrieval.order import Float32
 
 QUERIES, DIMENSIONS, K, CHUNK = 300, 384, 100, 50_000
 
@@ -42,7 +42,8 @@ def compare(path: Path, count: int, threads: int) -> dict[str, float]:
     """Search with both and say how they compare."""
     import numpy as np
 
-    from harness.retrieval.exact_search import TieOrder, search
+    from harness.retrieval.exact_search import search
+    from harness.retrieval.order import TieOrder
 
     generator = np.random.default_rng(0)
     queries = unit_vectors(generator, QUERIES)

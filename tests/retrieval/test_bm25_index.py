@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.retrieval import bm25_index
+from harness.retrieval import corpus_postings
 from harness.retrieval.analysis import Analyzer
 from harness.retrieval.bm25_index import Bm25Index, lucene_length
 
@@ -88,12 +88,47 @@ def test_the_order_of_the_corpus_does_not_matter(corpus: dict[str, str], query: 
 def test_the_index_is_the_same_for_every_block_size(corpus: dict[str, str], block: int) -> None:
     whole = build(corpus)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bm25_index, "_BLOCK_TERMS", block)
-        patch.setattr(bm25_index, "_REMEMBERED_CHUNKS", 2)
+        patch.setattr(corpus_postings, "BLOCK_TERMS", block)
+        patch.setattr(corpus_postings, "_REMEMBERED_CHUNKS", 2)
         pieces = build(corpus)
     assert pieces.vocabulary == whole.vocabulary
-    for name in ("starts", "documents", "impacts", "order"):
-        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
+    for name in ("starts", "documents", "impacts"):
+        np.testing.assert_array_equal(getattr(pieces.fields[0], name), getattr(whole.fields[0], name))
+    np.testing.assert_array_equal(pieces.order.rank, whole.order.rank)
+
+
+@given(
+    st.dictionaries(st.text(alphabet="abc", min_size=1, max_size=3), st.tuples(text, text), min_size=1, max_size=25),
+    queries,
+    parameters,
+    st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)),
+)
+def test_fields_are_scored_apart_by_their_own_statistics_and_added_up(
+    corpus: dict[str, tuple[str, str]], query: list[str], settings: dict[str, float], weights: tuple[float, float]
+) -> None:
+    documents = [(document, *texts) for document, texts in corpus.items()]
+    index = Bm25Index.build(documents, PLAIN, weights=weights, **settings)  # type: ignore[arg-type]
+    expected: Counter[str] = Counter()
+    for place, weight in enumerate(weights):
+        field = {document: texts[place] for document, texts in corpus.items()}
+        for document, score in slow_scores(field, query, **settings).items():  # type: ignore[arg-type]
+            expected[document] += weight * score  # type: ignore[assignment]
+    assert dict(ranked(index, query)) == pytest.approx(dict(expected), rel=2e-5)
+
+
+def test_a_document_without_a_field_counts_only_where_it_has_terms() -> None:
+    index = Bm25Index.build(
+        [("a", "cat", "dog"), ("b", "", "dog dog")], PLAIN, k1=0.9, b=0.4, lucene_norms=True, weights=(1, 1)
+    )
+    assert [field.term_count for field in index.fields] == [1, 3]
+    assert (index.term_count, index.average_length) == (4, 2)
+    only_text = build({"a": "dog", "b": "dog dog"})
+    assert ranked(index, ["dog"]) == ranked(only_text, ["dog"])
+
+
+def test_a_document_of_another_number_of_fields_is_refused() -> None:
+    with pytest.raises(ValueError, match="shorter than"):
+        Bm25Index.build([("a", "cat")], PLAIN, k1=0.9, b=0.4, lucene_norms=True, weights=(1, 1))
 
 
 def test_ties_at_the_cut_go_to_the_last_ids() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import RunFailed
-from harness.retrieval.exact_search import Float32, Hits, TieOrder, search
+from harness.retrieval.exact_search import Float32, Hits, search
+from harness.retrieval.order import TieOrder
 
 
 def brute_force(queries: Float32, documents: Float32, ids: list[str], k: int) -> list[list[tuple[str, float]]]:
@@ -107,7 +108,8 @@ def test_a_corpus_of_copies_costs_no_memory_beyond_the_bound() -> None:
     script = """
 import resource, sys
 import numpy as np
-from harness.retrieval.exact_search import TieOrder, search
+from harness.retrieval.exact_search import search
+from harness.retrieval.order import TieOrder
 tile = np.tile(np.random.default_rng(0).standard_normal(64).astype(np.float32), (4096, 1))
 queries = np.random.default_rng(1).standard_normal((300, 64)).astype(np.float32)
 ids = [f"{number:06}" for number in range(6 * len(tile))]
@@ -125,7 +127,8 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     script = """
 import hashlib
 import numpy as np
-from harness.retrieval.exact_search import TieOrder, search
+from harness.retrieval.exact_search import search
+from harness.retrieval.order import TieOrder
 generator = np.random.default_rng(3)
 documents = generator.standard_normal((6000, 128)).astype(np.float32)
 queries = generator.standard_normal((40, 128)).astype(np.float32)
