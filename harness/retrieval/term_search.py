@@ -18,8 +18,8 @@ Ints = npt.NDArray[np.int32]
 
 _ADDED_AT_ONCE = 1 << 20
 """Postings up to which a query's lists are joined: one call is quicker than many, but copies them."""
-_FEWEST_COLUMNS = 1024
-_COLUMNS_PER_PLACE = 4
+_FEWEST_COLUMNS = 512
+_COLUMNS_PER_PLACE = 2
 
 
 WeightedList: TypeAlias = tuple[Ints, Float32, float]
