@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
@@ -14,6 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from harness.contract import Model
+from harness.errors import SubmissionError
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -22,6 +25,19 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
         return path if folder is None else Path(folder) / path.expanduser()
     except RuntimeError as error:  # ~name of nobody; pydantic names the line of a ValueError
         raise ValueError(str(error)) from error
+
+
+@contextmanager
+def in_field(*path: str | int) -> Iterator[None]:
+    """A `SubmissionError` of the block is the fault of this field of the settings, whose line it will name.
+
+    Blocks may be nested, the outer one for the setting that holds the inner one's.
+    """
+    try:
+        yield
+    except SubmissionError as error:
+        error.field = (*path, *error.field)
+        raise
 
 
 LocalPath = Annotated[Path, AfterValidator(_beside_the_file)]
@@ -86,7 +102,8 @@ class ModelConfig(Documented):
     def artifacts(self) -> dict[str, str]:
         """Content digests of the files that the model is made of (weights, code, runs); part of its digest.
 
-        Paths are resolved by then. Raises `harness.errors.SubmissionError` if one is missing.
+        Paths are resolved by then. Raises `harness.errors.SubmissionError` if one is missing, in a block of
+        `in_field` that says which field names it.
         """
         return {}
 

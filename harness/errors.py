@@ -35,6 +35,9 @@ class InputError(HarnessError):
 class SubmissionError(InputError):
     """A submission file that cannot be used."""
 
+    field: tuple[str | int, ...] = ()
+    """Key path below `model:` of the setting at fault, where one is; `harness.config.in_field` says so."""
+
 
 class DataError(InputError):
     """A data set that is missing, broken or not what it claims to be."""

@@ -218,11 +218,11 @@ class _Check:
         return None
 
     def artifacts(self, config: ModelConfig) -> dict[str, str]:
-        """Digests of the model's files; a missing one is an error in the line of its section."""
+        """Digests of the model's files; a missing one is an error in the line of the field that names it, if known."""
         try:
             return config.artifacts()
         except InputError as error:
-            self._add(("model",), error.message, error.hint)
+            self._add(("model", *getattr(error, "field", ())), error.message, error.hint)
             raise self.error() from error
 
     def error(self) -> SubmissionError:

@@ -21,7 +21,7 @@ _KINDS = '''
 import hashlib
 from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
-from harness.config import LocalPath, ModelConfig
+from harness.config import LocalPath, ModelConfig, in_field
 from harness.errors import SubmissionError
 
 class Stage(BaseModel):
@@ -64,6 +64,14 @@ class Strict(Toy):
 
     class Config(ModelConfig):
         path: LocalPath
+        parts: list[LocalPath] = []
+
+        def artifacts(self):
+            for place, part in enumerate(self.parts):
+                with in_field("parts"), in_field(place):
+                    if not part.exists():
+                        raise SubmissionError(f"there is no {part.name}")
+            return {}
 '''
 
 
@@ -227,6 +235,16 @@ model:
         ("name: t\nmodel:\n  kind: toy-code\n", "2: model.path: missing"),
         ("name: t\nmodel:\n  kind: tyo\n", "3: model.kind: there is no model 'tyo'; Did you mean 'toy'?"),
         ("name: t\nmodel:\n  kind: toy\n  weights: gone\n", "2: model: cannot read "),
+        (
+            "name: t\nmodel:\n  kind: toy-code\n  path: x\n  parts:\n  - w.bin\n  - gone\n",
+            "7: model.parts.1: there is no gone",
+        ),
+        ("name: t\nmodel:\n  kind: dense\n  model: ./gone\n", "4: model.model: "),
+        ("name: t\nmodel: {\n  kind: replay,\n  path: gone }\n", "4: model.path: there is no file "),
+        (
+            "name: t\nmodel:\n  kind: python\n  offers: [ranking]\n  path: gone.py:Model\n",
+            "5: model.path: cannot read ",
+        ),
         ('name: t\nmodel:\n  kind: toy\n  "a\\e[1mb": 1\n', "4: model.'a\\x1b[1mb': unknown key"),
     ],
 )

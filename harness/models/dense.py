@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from harness.config import ModelConfig
+from harness.config import ModelConfig, in_field
 from harness.contract import Corpus, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.efficiency.search_work import flat_scan
 from harness.efficiency.work import Stage, Work, tallied
@@ -223,7 +223,8 @@ class DenseConfig(ModelConfig):
         from harness.retrieval.encoder import PACKAGE, file_digests, locate
 
         local = self.model.startswith(PACKAGE) or Path(self.model).is_absolute()
-        return file_digests(locate(self.model)) if local else {}
+        with in_field("model"):
+            return file_digests(locate(self.model)) if local else {}
 
 
 class Dense(EmbedAndSearch):

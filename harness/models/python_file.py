@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from harness.config import LocalPath, ModelConfig
+from harness.config import LocalPath, ModelConfig, in_field
 from harness.contract import (
     Capability,
     Classes,
@@ -76,13 +76,14 @@ class PythonFileConfig(ModelConfig):
 
     def artifacts(self) -> dict[str, str]:
         """The file's sha256, under the name of the class that is taken from it."""
-        try:
-            return {self.class_name: hashlib.sha256(self.file.read_bytes()).hexdigest()}
-        except OSError as error:
-            raise SubmissionError(
-                f"cannot read {self.file}: {error.strerror}",
-                hint="`path` is relative to the folder of the submission file.",
-            ) from error
+        with in_field("path"):
+            try:
+                return {self.class_name: hashlib.sha256(self.file.read_bytes()).hexdigest()}
+            except OSError as error:
+                raise SubmissionError(
+                    f"cannot read {self.file}: {error.strerror}",
+                    hint="it is relative to the folder of the submission file",
+                ) from error
 
 
 class PythonFile:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, TypeAlias, cast
 import msgspec
 import numpy as np
 
-from harness.config import LocalPath, ModelConfig
+from harness.config import LocalPath, ModelConfig, in_field
 from harness.contract import Classes, Example, Output, Prediction, Prepared, Ranking, Resources, Texts
 from harness.errors import SubmissionError
 
@@ -48,15 +48,16 @@ class ReplayConfig(ModelConfig):
 
     def artifacts(self) -> dict[str, str]:
         """The file's sha256."""
-        if not self.path.is_file():
-            raise SubmissionError(
-                f"there is no file {self.path}", hint="`path` is relative to the folder of the submission file."
-            )
-        try:
-            with self.path.open("rb") as file:
-                return {"path": hashlib.file_digest(file, "sha256").hexdigest()}
-        except OSError as error:
-            raise SubmissionError(f"cannot read {self.path}: {error.strerror}") from error
+        with in_field("path"):
+            if not self.path.is_file():
+                raise SubmissionError(
+                    f"there is no file {self.path}", hint="it is relative to the folder of the submission file"
+                )
+            try:
+                with self.path.open("rb") as file:
+                    return {"path": hashlib.file_digest(file, "sha256").hexdigest()}
+            except OSError as error:
+                raise SubmissionError(f"cannot read {self.path}: {error.strerror}") from error
 
 
 class Replay:

