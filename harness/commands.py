@@ -31,6 +31,7 @@ def evaluate(
     """Run every pair of submission and task; returns the exit status. All files are checked before the first run."""
     from harness.efficiency.run_prices import reference
     from harness.executor import Limits, LocalExecutor
+    from harness.loading import load
     from harness.loop import Outcome, Settings, evaluate
     from harness.progress import RunProgress
     from harness.results import priced
@@ -50,7 +51,7 @@ def evaluate(
 
     for task, entries in plan:
         try:
-            workload = task.load(places)
+            workload = load(task, places)
         except DataError as error:
             outcomes += (failures := [Outcome.failed(entry, task, error) for entry in entries])
             for outcome in failures:

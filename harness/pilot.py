@@ -19,6 +19,7 @@ import msgspec
 from harness.contract import Corpus, Cost, Example, Inputs, LabelledSet, Places, Task, Workload
 from harness.errors import RunFailed
 from harness.executor import Limits, LocalExecutor, Worker
+from harness.loading import load
 from harness.loop import batch_size, setup_message
 from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
@@ -50,7 +51,7 @@ class Estimate:
 
 def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     """Raises `DataError` if the task cannot be loaded, `RunFailed` if the model fails in the pilot."""
-    workload = task.load(places)
+    workload = load(task, places)
     full = _prepared_records(workload.inputs)
     sizes = sorted({min(size, full) for size in _SIZES})
     with tempfile.TemporaryDirectory(prefix="harness-pilot-") as folder:

@@ -1,4 +1,4 @@
-"""The progress of a run, on standard error: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on standard error: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from harness.plain import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+_SHOWN_MEGABYTES = 200  # a second or so
 
 
 class RunProgress:
@@ -41,6 +44,41 @@ class RunProgress:
             self._ids[phase] = self._bar.add_task("", total=None, completed=done)
         label = f"{self._submission}: {what}"
         self._bar.update(self._ids[phase], description=label, completed=done, total=total or None)
+
+
+class LoadProgress:
+    """How far the data of a task is read or unpacked; small data is there before there is anything to show."""
+
+    def __init__(self, task: str) -> None:
+        self._task = plain(task)
+        self._bar: Progress | None = None
+        self._ids: dict[str, Any] = {}
+
+    def __enter__(self) -> LoadProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        """See `harness.contract.Progress`, in megabytes."""
+        if total < _SHOWN_MEGABYTES:
+            return
+        if unit not in self._ids:
+            self._begin(total, unit)
+        if self._bar:
+            self._bar.update(self._ids[unit], completed=done)
+
+    def _begin(self, total: int, unit: str) -> None:
+        if not sys.stderr.isatty():
+            print(f"{self._task}: loading {total:,} {plain(unit)}", file=sys.stderr, flush=True)
+            self._ids[unit] = None
+            return
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+        self._ids[unit] = self._bar.add_task(f"{self._task}: {plain(unit)}", total=total)
 
 
 def _bar() -> Progress:

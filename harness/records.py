@@ -12,6 +12,8 @@ import msgspec
 
 from harness.errors import DataError
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors put before the first line of a UTF-8 file; it is no part of the text."""
 _LENGTH_BYTES = 4
 
 Record = TypeVar("Record")
@@ -26,6 +28,7 @@ def read_jsonl(path: Path, record: type[Record]) -> Iterator[Record]:
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
+                line = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
                 if line.strip():
                     try:
                         yield decode(line)

@@ -85,7 +85,7 @@ def modules_after(statement: str) -> set[str]:
 # --- Who may know whom ----------------------------------------------------------------------------------------------
 
 HELPERS = {"contract", "errors"}
-TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "records"}
+TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "ids", "records"}
 LEADERBOARD_MAY_IMPORT = HELPERS | {"store", "submission", "metrics", "efficiency", "plain", "registry"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from harness.contract.answers import Prediction
-from harness.contract.given import Example, Inputs
+from harness.contract.given import Example, Inputs, Progress, _silent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +20,13 @@ FloatArray: TypeAlias = "npt.NDArray[np.float64]"
 
 @dataclass(frozen=True)
 class Places:
-    """Where things live on this machine."""
+    """Where things live on this machine, and who is told how far a long load is."""
 
     data: Path
-    """Data root: `--data`, else HARNESS_DATA, else a folder of the cache."""
+    """Data root: `--data`, else HARNESS_DATA, else a folder of the cache. May be read-only."""
     cache: Path
+    progress: Progress = field(default=_silent, compare=False)
+    """Called with (done, total, unit) while a task reads or unpacks its data."""
 
     @classmethod
     def default(cls, data: Path | None = None) -> Places:
@@ -97,6 +99,8 @@ class Workload:
     """sha256 over the content of data and the protocol, whatever the files are called."""
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
     """Counts a reader should see, such as dangling judgements."""
+    notes: Sequence[str] = ()
+    """Sentences for whoever runs it: what is odd about the data, with file and line of the first case."""
     document_titles: Callable[[set[str]], Mapping[str, str]] | None = None
     """Titles of documents by id, so that the board can show what was ranked."""
 

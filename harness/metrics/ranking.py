@@ -12,7 +12,7 @@ id descending. Two need care:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import compress
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from harness.contract import Failure, Metric, Prediction, Ranking
 from harness.errors import InvalidPrediction
+from harness.ids import IdSet
 from harness.metrics.aggregate import mean
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ class RankingScorer:
     def __init__(
         self,
         qrels: dict[str, dict[str, int]],
-        corpus_ids: Collection[str],
+        corpus_ids: IdSet | Iterable[str],
         *,
         depth: int = 1000,
         drop_self: bool = True,
     ) -> None:
         self._qrels = qrels
-        self._corpus_ids = frozenset(corpus_ids)
+        self._corpus_ids = corpus_ids if isinstance(corpus_ids, IdSet) else IdSet.of(corpus_ids)
         self._depth = depth
         self._drop_self = drop_self
 
@@ -89,17 +90,15 @@ class RankingScorer:
         self._check_ids(prediction.id, output.ids)
 
     def _check_ids(self, example_id: str, ids: list[str]) -> None:
-        distinct = set(ids)
-        if len(distinct) < len(ids):
+        if len(set(ids)) < len(ids):
             repeated = Counter(ids).most_common(1)[0][0]
             raise InvalidPrediction(
                 f"the ranking of example {example_id!r} holds {repeated!r} more than once",
                 hint="Keep the best-scored of its entries (its best passage, say) and drop the others.",
             )
-        if not self._corpus_ids.issuperset(distinct):
-            unknown = next(id for id in ids if id not in self._corpus_ids)
+        if unknown := self._corpus_ids.unknown(ids):
             raise InvalidPrediction(
-                f"the ranking of example {example_id!r} holds {unknown!r}, which is not in the corpus",
+                f"the ranking of example {example_id!r} holds {unknown[0]!r}, which is not in the corpus",
                 hint="Answer with ids that resources.corpus gives; an index of other data has other ids.",
             )
 

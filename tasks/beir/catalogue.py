@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from harness.contract import DataStatus, Places, TaskCard, Workload
 from harness.errors import DataError
 from tasks.beir.download import PublicZip, fetch
-from tasks.beir.folder import PROTOCOL, Layout, load_folder
+from tasks.beir.folder import PROTOCOL, load_folder
+from tasks.beir.layout import Layout
 
 CITATION = (
     "Thakur, Reimers, Rücklé, Srivastava, Gurevych (2021): BEIR: A Heterogeneous Benchmark for Zero-shot "
@@ -169,7 +170,7 @@ class CollectionTask:
             if archive is None:
                 raise DataError(f"{self.card.name} is not here", hint=self._by_hand_hint(layout))
             fetch(archive, places.data / "beir")
-        workload = load_folder(layout)
+        workload = load_folder(layout, places.progress)
         self._check_counts(layout, workload)
         return workload
 

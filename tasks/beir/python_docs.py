@@ -23,7 +23,9 @@ import msgspec
 
 from harness.contract import DataStatus, Document, Places, TaskCard, Workload
 from harness.errors import DataError
-from tasks.beir.folder import PROTOCOL, QRELS_HEADER, Layout, load_folder
+from tasks.beir.folder import PROTOCOL, load_folder
+from tasks.beir.layout import Layout
+from tasks.beir.qrels import HEADER
 
 MAX_DOCUMENTS = 1000
 MAX_QUERIES = 200
@@ -73,7 +75,7 @@ class PythonDocs:
         layout = Layout(folder, "test")
         if not folder.is_dir():
             _materialise(layout, sources)
-        workload = load_folder(layout)
+        workload = load_folder(layout, places.progress)
         return replace(workload, facts={**workload.facts, "python": version})
 
 
@@ -212,7 +214,7 @@ def _write(layout: Layout, entries: list[_Entry]) -> None:
         for query_id, entry in asked:
             queries.write(encode({"_id": query_id, "text": entry.summary}) + b"\n")
     rows = [f"{query_id}\t{entry.name}\t1\n" for query_id, entry in asked]
-    layout.qrels.write_bytes(f"{QRELS_HEADER}\n{''.join(rows)}".encode())
+    layout.qrels.write_bytes(f"{HEADER}\n{''.join(rows)}".encode())
 
 
 def _query_id(entry: _Entry) -> str:

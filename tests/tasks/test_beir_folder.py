@@ -1,6 +1,8 @@
 """Any folder in BEIR layout is a task; whatever is wrong with it is named by file and line."""
 
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,7 @@ def test_odd_judgements_are_counted(folder: Path, places: Places) -> None:
         "dangling_judgements": 1,
         "repeated_judgements": 1,
         "queries_without_relevant": 1,
+        "documents_without_title": 2,
     }
 
 
@@ -103,7 +106,7 @@ def test_judgements_are_read_in_these_renderings(folder: Path, places: Places, t
         (QRELS + "q1\td1\n", r"test\.tsv, line 5: expected 3 columns"),
         (QRELS + "q1\td1\t1.5\n", r"test\.tsv, line 5: the score '1\.5' is not a whole number"),
         (QRELS + "\td1\t1\n", r"line 5: expected 3 columns"),
-        (QRELS + "q3\td1\t1\n", r"lacks 1 queries that test\.tsv judges, such as 'q3'"),
+        (QRELS + "q3\td1\t1\n", r"test\.tsv, line 5: judges the query 'q3', which is not in queries\.jsonl \(1 of 3"),
         (QRELS.partition("\n")[2], r"line 1: .* is neither the header"),
         ("q1 0 d1 1\nq1 0 d1\n", r"line 2: expected 4 columns"),
         ("query-id\tcorpus-id\tscore\n", "holds no judgements"),
@@ -202,3 +205,29 @@ def test_titles_fall_back_to_the_first_words(folder: Path, places: Places) -> No
     assert titles({"d1"}) == {"d1": "Wings"}
     wanted = {"d1", "d 2", "absent"}
     assert document_titles(corpus, wanted, length=14) == {"d1": "Wings", "d 2": "Drag of a body"}
+
+
+def test_loading_holds_no_more_than_a_few_bytes_a_document(folder: Path, places: Places) -> None:
+    count = 50_000
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.writelines(f'{{"_id": "more{i}", "text": "{"words " * 20}{i}"}}\n' for i in range(count))
+    FAMILY.open(folder).load(places)  # so that what is imported on the way is not counted
+    tracemalloc.start()
+    workload = FAMILY.open(folder).load(places)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert workload.facts["documents"] == count + 3
+    # Eight bytes a document, what the array grows ahead by, and buffers; the ids alone as strings are over 3 MB.
+    assert held < 12 * count
+    assert peak < 12 * count + 500_000
+
+
+def test_a_long_load_tells_how_far_it_is(folder: Path, places: Places) -> None:
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.writelines(f'{{"_id": "more{i}", "text": "{"words " * 20}"}}\n' for i in range(40_000))
+    told: list[tuple[int, int, str]] = []
+    FAMILY.open(folder).load(replace(places, progress=lambda *said: told.append(said)))
+    steps = [(done, total) for done, total, unit in told if unit == "MB of corpus.jsonl"]
+    assert len(steps) == 3
+    assert steps == sorted(steps)
+    assert steps[-1] == (6, 6)
