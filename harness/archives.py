@@ -9,23 +9,27 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
+from harness.contract import Progress
 from harness.errors import DataError
 
 _BLOCK_BYTES = 1 << 20
+_MEGABYTE = 10**6
 
 
-def unpack_zip(path: Path, target: Path, *, max_bytes: int, max_ratio: float, max_files: int) -> None:
+def unpack_zip(
+    path: Path, target: Path, *, max_bytes: int, max_ratio: float, max_files: int, progress: Progress | None = None
+) -> None:
     """Unpack a zip file into the new folder `target`, all of it or nothing.
 
     `max_bytes` bounds what is written, `max_ratio` that amount over the archive's own size, `max_files` the
-    entries. Sizes are counted while unpacking, because headers can lie and entries can overlap.
+    entries. Sizes are counted while unpacking, because headers can lie and entries can overlap. `progress` is told
+    the megabytes written, of those that the headers promise.
 
     Raises `DataError` for a broken, encrypted, oversized or hostile archive, and if `target` exists.
     """
     if target.exists():
         raise DataError(f"{target} exists already", hint="Delete it to unpack again.")
     try:
-        budget = _Budget(path, limit=min(max_bytes, int(path.stat().st_size * max_ratio)))
         with (
             tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch,
             zipfile.ZipFile(path) as archive,
@@ -36,6 +40,8 @@ def unpack_zip(path: Path, target: Path, *, max_bytes: int, max_ratio: float, ma
             entries = archive.infolist()
             if len(entries) > max_files:
                 raise DataError(f"{path} has {len(entries):,} entries, more than the {max_files:,} allowed")
+            limit = min(max_bytes, int(path.stat().st_size * max_ratio))
+            budget = _Budget(path, limit, sum(entry.file_size for entry in entries), progress)
             for entry in entries:
                 _unpack_entry(archive, entry, content, budget)
             content.rename(target)
@@ -49,14 +55,17 @@ _AGAIN = "It may be half-downloaded: delete it and fetch it again."
 
 
 class _Budget:
-    """Bytes that may still be written."""
+    """Bytes that have been written, at most `limit`; `promised` is what the headers say will be."""
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self._path, self._limit, self._left = path, limit, limit
+    def __init__(self, path: Path, limit: int, promised: int, progress: Progress | None) -> None:
+        self._path, self._limit, self._promised, self._progress = path, limit, promised, progress
+        self._spent = 0
 
     def spend(self, amount: int) -> None:
-        self._left -= amount
-        if self._left < 0:
+        self._spent += amount
+        if self._progress:
+            self._progress(self._spent // _MEGABYTE, self._promised // _MEGABYTE, f"MB of {self._path.name}")
+        if self._spent > self._limit:
             raise DataError(
                 f"{self._path} unpacks to more than {self._limit:,} bytes",
                 hint="It looks like a zip bomb; nothing of it was kept.",

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.contract import Task
-from tasks.beir.catalogue import COLLECTIONS, CollectionTask
+from tasks.beir.catalogue import COLLECTIONS
+from tasks.beir.collection import CollectionTask
 from tasks.beir.folder import FolderTask
 from tasks.beir.python_docs import PythonDocs
+from tasks.beir.unpacking import ZipTask
 
 
 class BeirFamily:
@@ -21,8 +23,8 @@ class BeirFamily:
         return [PythonDocs(), *(CollectionTask(collection) for collection in COLLECTIONS)]
 
     def open(self, path: Path) -> Task:
-        """A folder in BEIR layout. Raises `harness.errors.DataError` if it is not one."""
-        return FolderTask.open(path)
+        """A folder in BEIR layout, or a zip of one. Raises `harness.errors.DataError` if it is not one."""
+        return ZipTask.open(path) if path.expanduser().is_file() else FolderTask.open(path)
 
 
 FAMILY = BeirFamily()

@@ -36,6 +36,9 @@ PROTOCOL = "beir-1"
 DEPTH = 1000
 """Ranks that are scored; one more is asked for, since a document named like its query is dropped."""
 
+BYTES_PER_DOCUMENT = 9
+"""What stays in memory of a corpus: a hash of each id, in an array that grows ahead a little."""
+
 
 @dataclass(frozen=True)
 class FolderTask:
@@ -85,7 +88,7 @@ def load_folder(layout: Layout, progress: Progress) -> Workload:
     over the protocol, the bytes of the corpus, the ids and texts of those queries, and the judgements, all in
     the order of their files: names of files and unused queries leave it alone, another order does not.
 
-    What stays in memory: eight bytes a document, the judged queries, the judgements. Texts are not kept.
+    What stays in memory: `BYTES_PER_DOCUMENT`, the judged queries, the judgements. Texts are not kept.
 
     Raises `DataError` that names file and line for anything missing, malformed or there twice.
     """

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,10 +12,17 @@ from harness.contract import Places, Task
 from harness.errors import DataError
 from tasks.beir import FAMILY
 from tasks.beir.catalogue import COLLECTIONS
+from tasks.beir.collection import CollectionTask
 
 
 def task(name: str) -> Task:
     return next(task for task in FAMILY.tasks() if task.card.name == name)
+
+
+@pytest.fixture
+def no_ir_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has never used ir_datasets."""
+    monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "irds"))
 
 
 @pytest.fixture
@@ -33,29 +41,43 @@ def test_every_collection_of_the_paper_is_there() -> None:
     paper |= {"arguana", "webis-touche2020", "cqadupstack", "quora", "dbpedia-entity", "scidocs", "fever"}
     paper |= {"climate-fever", "scifact"}
     assert len(paper) == 18
-    assert names == paper | {"msmarco", "cacm", "cranfield", "python-docs"}
+    assert names == paper | {"msmarco", "webis-touche2020-v1", "cacm", "cranfield", "python-docs"}
     cards = [task.card.name for task in FAMILY.tasks()]
-    assert len(set(cards)) == len(cards) == 33
+    assert len(set(cards)) == len(cards) == 34
 
 
-def test_counts_and_checksums_are_those_of_ir_datasets() -> None:
+def test_counts_checksums_and_sizes_are_those_of_ir_datasets() -> None:
     import ir_datasets
 
     package = Path(ir_datasets.__file__).parent / "etc"
     metadata = json.loads((package / "metadata.json").read_text())
     downloads = json.loads((package / "downloads.json").read_text())["beir"]
     public = [collection for collection in COLLECTIONS if collection.archive]
-    assert len(public) == 26
+    assert len(public) == 27
     for it in public:
         assert it.archive is not None
-        assert it.archive.md5 == downloads[it.archive.ir_datasets_key]["expected_md5"], it.name
-        key = f"beir/{it.name}"
-        key += "/v2" if it.name == "webis-touche2020" else ""
-        split = metadata.get(f"{key}/{it.split}") or metadata[key]
-        documents = metadata[split["docs"].get("_ref", key)]["docs"]["count"]
+        listed = downloads[it.archive.key]
+        assert (it.archive.md5, it.archive.bytes) == (listed["expected_md5"], listed["size_hint"]), it.name
+        split = metadata[it.ir_datasets]
+        documents = metadata[split["docs"].get("_ref", it.ir_datasets)]["docs"]["count"]
         counts = (documents, split["queries"]["count"], split["qrels"]["count"])
         assert (it.documents, it.queries, it.judgements) == counts, it.name
-    assert sum(it.queries for it in public if "cqadupstack" in it.name) == 13_145
+    assert {it.archive.key for it in public if it.archive} == set(downloads)
+    forums = [it for it in public if it.name.startswith("cqadupstack/")]
+    assert (len(forums), sum(it.queries for it in forums)) == (12, 13_145)
+
+
+def test_ir_datasets_knows_every_id() -> None:
+    import ir_datasets
+
+    for it in COLLECTIONS:
+        if it.ir_datasets:
+            ir_datasets.load(it.ir_datasets)
+
+
+def test_every_licence_says_who_says_so() -> None:
+    for it in COLLECTIONS:
+        assert "(" in it.licence or it.licence.startswith(("terms of", "NIST's agreement", "none stated")), it.name
 
 
 @pytest.mark.data
@@ -129,18 +151,70 @@ def test_an_incomplete_folder_is_not_downloaded_over(copied: Places) -> None:
         task("beir/cranfield").load(copied)
 
 
-@pytest.mark.parametrize("name", ["bioasq", "signal1m", "trec-news", "robust04", "cacm", "cranfield"])
-def test_what_cannot_be_downloaded_says_where_to_put_it(tmp_path: Path, name: str) -> None:
+@pytest.mark.data
+def test_several_counts_that_differ_are_told_at_once(copied: Places) -> None:
+    folder = copied.data / "beir" / "cranfield"
+    for name, keep in (("corpus.jsonl", 1000), ("qrels/test.tsv", 1501)):
+        with (folder / name).open() as lines:
+            kept = "".join(islice(lines, keep))
+        (folder / name).write_text(kept)
+    with pytest.raises(DataError, match=r"expected 1,400 documents, .*1,837 judgements, found 1,000, .*1,500"):
+        task("beir/cranfield").load(copied)
+
+
+@pytest.mark.data
+def test_data_that_is_another_collection_is_recognised(copied: Places) -> None:
+    folder = copied.data / "beir"
+    (folder / "cranfield").rename(folder / "scifact")
+    with pytest.raises(DataError, match="expected 5,183 documents") as caught:
+        task("beir/scifact").load(copied)
+    assert caught.value.hint == f"These are the counts of beir/cranfield: rename the folder to {folder / 'cranfield'}."
+
+
+@pytest.mark.data
+def test_a_collection_that_users_make_may_differ_but_says_so(copied: Places) -> None:
+    cranfield = next(collection for collection in COLLECTIONS if collection.name == "cranfield")
+    made = replace(cranfield, documents=1_401, exact=False)
+    workload = CollectionTask(made).load(copied)
+    assert workload.facts["documents"] == 1_400
+    assert "expected 1,401 documents, found 1,400: published scores are of another making" in workload.notes[-1]
+    with pytest.raises(DataError, match="expected 1,401 documents, 226 queries, found 1,400, 225"):
+        CollectionTask(replace(made, queries=226)).load(copied)
+
+
+def test_both_versions_of_touche_are_named_apart() -> None:
+    first, second = task("beir/webis-touche2020-v1"), task("beir/webis-touche2020")
+    assert "(v1)" in first.card.description or "v1" in first.card.description
+    assert "(v2)" in second.card.description
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("bioasq", "Register at bioasq.org"),
+        ("signal1m", "research.signal-ai.com"),
+        ("trec-news", "trec.nist.gov/data/wapost"),
+        ("robust04", "trec.nist.gov/data/cd45"),
+        ("cacm", "cannot be downloaded"),
+        ("cranfield", "cannot be downloaded"),
+    ],
+)
+def test_what_cannot_be_downloaded_says_how_to_get_it_and_where_to_put_it(tmp_path: Path, name: str, how: str) -> None:
     places = Places(data=tmp_path, cache=tmp_path / "cache")
-    assert task(f"beir/{name}").status(places).state == "manual"
+    status = task(f"beir/{name}").status(places)
+    assert status.state == "manual"
     with pytest.raises(DataError, match="is not here") as caught:
         task(f"beir/{name}").load(places)
-    assert str(tmp_path / "beir" / name) in caught.value.hint
-    assert "beir/python-docs" in caught.value.hint
+    assert caught.value.hint == status.hint
+    for words in (how, str(tmp_path / "beir" / name), "beir/python-docs"):
+        assert words in status.hint
 
 
-def test_a_public_collection_is_downloadable(tmp_path: Path) -> None:
+def test_a_public_collection_is_downloadable_and_says_what_that_takes(tmp_path: Path, no_ir_datasets: None) -> None:
     places = Places(data=tmp_path, cache=tmp_path / "cache")
     for name in ("scifact", "cqadupstack/tex", "msmarco"):
         assert task(f"beir/{name}").status(places).state == "downloadable"
     assert "6,980 queries (dev)" in task("beir/msmarco").card.description
+    hint = task("beir/msmarco").status(places).hint
+    assert "1,082 MB" in hint
+    assert "80 MB of the harness's memory" in hint

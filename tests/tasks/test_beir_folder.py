@@ -161,7 +161,7 @@ def test_an_empty_corpus_is_an_error(folder: Path, places: Places) -> None:
 
 
 def test_a_path_that_is_no_folder_is_an_error(folder: Path) -> None:
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="neither a folder nor a zip"):
         FAMILY.open(folder / "corpus.jsonl")
 
 
