@@ -140,6 +140,9 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
     }
     pilots: list[Estimate] = []
     for task in chosen:
+        if not (status := task.status(places)).ready:
+            pilots.append(Estimate.without_pilot(task, places, status.hint, failed=status.state == "manual"))
+            continue
         if not entry.observes_cost:
             pilots.append(Estimate.without_pilot(task, places, "its answers are read from a file: seconds"))
             continue
@@ -155,7 +158,7 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
     else:
         print(f"{file} is valid: {summary['submission']} ({entry.kind}), digest {entry.digest[:12]}")
         print_table(
-            ["would run", "examples", "data", "time", "CPU", "peak memory", "note"],
+            ["would run", "examples", "data", "time", "CPU", "memory of the model", "of the harness", "note"],
             [
                 [
                     p.task,
@@ -164,6 +167,7 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
                     f"~ {seconds_text(p.wall_seconds)}" if p.wall_seconds is not None else None,
                     f"~ {seconds_text(p.cpu_seconds)}" if p.cpu_seconds is not None else None,
                     f"~ {bytes_text(p.peak_rss_bytes)}" if p.peak_rss_bytes is not None else None,
+                    bytes_text(p.harness_rss_bytes),
                     p.note,
                 ]
                 for p in pilots

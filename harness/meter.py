@@ -39,16 +39,17 @@ def cpu_seconds() -> float:
 
 def peak_rss_bytes() -> int:
     """Highest resident memory so far, less that of an empty worker."""
-    return max(0, _high_water_bytes() - _empty_worker_bytes)
+    return max(0, high_water_bytes() - _empty_worker_bytes)
 
 
 def mark_empty_worker() -> None:
     """Take the memory in use now as that of an empty worker; called before any model code is loaded."""
     global _empty_worker_bytes  # resident memory belongs to the process, so its zero point does too
-    _empty_worker_bytes = _high_water_bytes()
+    _empty_worker_bytes = high_water_bytes()
 
 
-def _high_water_bytes() -> int:
+def high_water_bytes() -> int:
+    """Highest resident memory of this process so far."""
     # Linux hands the parent's ru_maxrss down to a child that it starts; VmHWM is the process's own.
     if _STATUS.exists():
         for line in _STATUS.read_text().splitlines():

@@ -21,6 +21,7 @@ from harness.errors import RunFailed
 from harness.executor import Limits, LocalExecutor, Worker
 from harness.loading import load
 from harness.loop import batch_size, setup_message
+from harness.meter import high_water_bytes
 from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
 
@@ -41,6 +42,9 @@ class Estimate:
     cpu_seconds: float | None = None
     wall_seconds: float | None = None
     peak_rss_bytes: int | None = None
+    """Of the worker, which holds the model."""
+    harness_rss_bytes: int | None = None
+    """Of this process up to the end of loading the task's data: an evaluation's own part."""
     note: str = ""
     failed: bool = False
 
@@ -52,6 +56,7 @@ class Estimate:
 def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     """Raises `DataError` if the task cannot be loaded, `RunFailed` if the model fails in the pilot."""
     workload = load(task, places)
+    harness_rss_bytes = high_water_bytes()
     full = _prepared_records(workload.inputs)
     sizes = sorted({min(size, full) for size in _SIZES})
     with tempfile.TemporaryDirectory(prefix="harness-pilot-") as folder:
@@ -79,6 +84,7 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
         wall_seconds=extrapolated(small.prepare.wall_seconds, large.prepare.wall_seconds)
         + len(workload.examples) * (per_example_wall + scan_wall),
         peak_rss_bytes=int(extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)),
+        harness_rss_bytes=harness_rss_bytes,
         note=f"{note}; {batches} {'batch' if batches == 1 else 'batches'}",
     )
 

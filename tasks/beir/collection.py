@@ -48,7 +48,7 @@ class CollectionTask:
             return DataStatus("manual", str(layout.folder), self._by_hand_hint(layout))
         if kept := archive.kept(places):
             return DataStatus("here", str(kept), "unpacked by the first run that needs it")
-        hint = f"{archive.bytes / 1e6:,.0f} MB, downloaded by the first run that needs it; {self._needs_memory()}"
+        hint = f"{archive.bytes / 1e6:,.0f} MB, downloaded by the first run that needs it; {self._memory()}"
         return DataStatus("downloadable", str(layout.folder), hint)
 
     def load(self, places: Places) -> Workload:
@@ -74,12 +74,11 @@ class CollectionTask:
         how = f" {self.collection.by_hand}. docs/beir.md has the steps." if self.collection.by_hand else ""
         return (
             f"{self.collection.name} cannot be downloaded in BEIR layout.{how} Put corpus.jsonl, queries.jsonl "
-            f"and qrels/{layout.split}.tsv into {layout.folder}; {self._needs_memory()}. {_ELSEWHERE}"
+            f"and qrels/{layout.split}.tsv into {layout.folder}; {self._memory()}. {_ELSEWHERE}"
         )
 
-    def _needs_memory(self) -> str:
-        megabytes = self.collection.documents * BYTES_PER_DOCUMENT / 1e6
-        return f"once here, it takes {max(1, round(megabytes)):,} MB of the harness's memory besides the model's"
+    def _memory(self) -> str:
+        return f"{max(1, round(self.collection.documents * BYTES_PER_DOCUMENT / 1e6)):,} MB of memory to load"
 
     def _counted(self, layout: Layout, workload: Workload) -> Workload:
         """The workload, with a note if a collection that users make differs. Raises `DataError` if another does."""

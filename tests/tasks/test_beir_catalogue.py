@@ -217,4 +217,4 @@ def test_a_public_collection_is_downloadable_and_says_what_that_takes(tmp_path: 
     assert "6,980 queries (dev)" in task("beir/msmarco").card.description
     hint = task("beir/msmarco").status(places).hint
     assert "1,082 MB" in hint
-    assert "80 MB of the harness's memory" in hint
+    assert "80 MB of memory to load" in hint
