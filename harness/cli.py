@@ -75,7 +75,9 @@ def cli() -> None:
 
 @cli.command("eval")
 @click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=click.Path(path_type=Path))
-@click.option("--task", "tasks", multiple=True, metavar="T", help="A task, or family:path. Default: all that fit.")
+@click.option(
+    "--task", "tasks", multiple=True, metavar="T", help="A task, a suite, or family:path. Default: all that fit."
+)
 @_options(_data, _db)
 @click.option("--limit", type=click.IntRange(1, 2**31 - 1), help="Only the first N examples; marked as partial.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
@@ -95,17 +97,23 @@ def evaluate(submissions: tuple[Path, ...], tasks: tuple[str, ...], as_json: boo
 
 @cli.command()
 @_task
+@click.option("--suite", metavar="S", help="The averages over this suite, each with its coverage.")
 @click.option("--hardware", help="Reference accelerator for idealized seconds, or a YAML.  [default: A100-80GB-SXM]")
 @click.option("--stack", help="Software stack for calibrated seconds, or a YAML; `none` for the bound alone.")
 @click.option("--host", help="Processor for the work that stays beside the accelerator, or a YAML.")
 @_options(_db, _json)
-def results(
-    task: str | None, hardware: str | None, stack: str | None, host: str | None, db: str, as_json: bool
-) -> None:
+def results(task: str | None, suite: str | None, db: str, as_json: bool, **on: str | None) -> None:
     """Show the results: scores with intervals, idealized and observed seconds, memory and states."""
+    if suite and task:
+        raise click.UsageError("--task and --suite are two questions; ask one at a time.")
+    if suite:
+        from harness import suites
+
+        suites.results(suite, db, as_json=as_json)
+        return
     from harness.results import results as show
 
-    show(task, db, {"hardware": hardware, "stack": stack, "host": host}, as_json=as_json)
+    show(task, db, on, as_json=as_json)
 
 
 @cli.command()
@@ -135,6 +143,16 @@ def tasks(data: Path | None, as_json: bool) -> None:
     from harness import listings
 
     listings.tasks(data, as_json=as_json)
+
+
+@cli.command("suites")
+@click.argument("suite", required=False)
+@_options(_data, _json)
+def list_suites(suite: str | None, data: Path | None, as_json: bool) -> None:
+    """List the suites (tasks that are averaged), or the tasks of one SUITE and where their data is."""
+    from harness import suites
+
+    suites.listing(suite, data, as_json=as_json)
 
 
 @cli.command()

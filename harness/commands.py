@@ -35,12 +35,15 @@ def evaluate(
     from harness.loop import Outcome, Settings, evaluate
     from harness.progress import RunProgress
     from harness.results import priced
-    from harness.selection import pairs
+    from harness.selection import asked, pairs
     from harness.store import open_database, read
     from harness.store.claims import expire_lost_runs
 
     places = Places.default(data)
-    plan = pairs([_load(file, allow_code) for file in files], task_names, places)
+    submissions = [_load(file, allow_code) for file in files]
+    chosen = asked(task_names, places)
+    plan = pairs(submissions, chosen, places)
+    _tell(chosen.notes)
     database = open_database(db, create=True)
     expire_lost_runs(database)
     settings = Settings(seed=seed, limit=limit or 0, rerun=rerun, limits=Limits(time_limit, memory_limit))
@@ -79,6 +82,11 @@ def evaluate(
         print_json([_outcome_json(outcome, rows(outcome)) for outcome in outcomes])
     codes = {outcome.exit_code for outcome in outcomes}
     return next((code for code in (130, 1, 2) if code in codes), 0)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"note: {plain(note)}", file=sys.stderr)
 
 
 def _show(outcome: Any, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
@@ -126,11 +134,12 @@ def forget(keys: Sequence[str], db: str) -> None:
 def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_code: bool, as_json: bool) -> int:
     """Validate a submission and print an estimate for each task; returns 1 if a pilot failed."""
     from harness.pilot import Estimate, estimate
-    from harness.selection import tasks_for
+    from harness.selection import asked, tasks_for
 
     places = Places.default(data)
     entry = submission.load(file)
-    chosen = tasks_for(entry, task_names, places)
+    chosen = asked(task_names, places)
+    _tell(chosen.notes)
     summary = {
         "submission": entry.name,
         "kind": entry.kind,
@@ -139,7 +148,7 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
         "config": entry.normalised["model"],
     }
     pilots: list[Estimate] = []
-    for task in chosen:
+    for task in tasks_for(entry, chosen, places):
         if not (status := task.status(places)).ready:
             pilots.append(Estimate.without_pilot(task, places, status.hint, failed=status.state == "manual"))
             continue

@@ -4,7 +4,7 @@ HarnessError            anything we can explain; printed without a traceback
 ├── InputError          exit 2: what the user gave is wrong (file, flag, data, database)
 │   ├── SubmissionError     a submission file
 │   ├── DataError           a data set
-│   ├── UnknownName         a task, model, run … that does not exist; suggests the nearest
+│   ├── UnknownName         a task, suite, model, run … that does not exist; suggests the nearest
 │   └── StoreError          the results database
 ├── RunFailed           exit 1: the model crashed, was killed, or broke a limit
 └── InvalidPrediction   exit 1: the model's answer breaks the protocol
@@ -52,7 +52,7 @@ class UnknownName(InputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
-        command = {"task": "tasks", "model": "models"}.get(what, "results")
+        command = {"task": "tasks", "model": "models", "suite": "suites"}.get(what, "results")
         hint = f"Did you mean {near!r}?" if near else f"`harness {command}` lists them."
         super().__init__(f"there is no {what} {name!r}", hint=hint)
 

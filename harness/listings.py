@@ -24,6 +24,8 @@ def tasks(data: Path | None, *, as_json: bool) -> None:
         columns,
         [[r["task"], ", ".join(r["needs"]), r["metric"], r["protocol"], r["data"], r["description"]] for r in rows],
     )
+    if names := [suite.name for suite in registry.suites()]:
+        print(f"\nSuites, which `--task` takes as well: {', '.join(names)}. `harness suites` says what is in them.")
 
 
 def _task_row(task: Task, places: Places) -> dict[str, Any]:

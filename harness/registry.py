@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import ModelKind
-from harness.contract import Family, Task
+from harness.contract import Family, Suite, Task
 from harness.errors import InputError, UnknownName
 
 _TASKS, _MODELS = "equal_footing.tasks", "equal_footing.models"
@@ -54,9 +54,37 @@ def task(name: str) -> Task:
     raise unknown_task(name)
 
 
+def suites() -> list[Suite]:
+    """Every suite of every family that loads."""
+    return [suite for family in families().values() for suite in _suites(family)]
+
+
+def suite(name: str) -> Suite:
+    """A suite by name, such as `beir/18`. Raises `UnknownName`, and `InputError` if its family cannot be loaded."""
+    if (found := find_suite(name)) is None:
+        raise UnknownName("suite", name, [known.name for known in suites()])
+    return found
+
+
+def find_suite(name: str) -> Suite | None:
+    """The suite of this name, None if there is none. Raises `InputError` if its family cannot be loaded."""
+    family_name = _parts(name)[0]
+    registered = _registered(_TASKS)
+    if family_name not in registered:
+        return None
+    family: Family = _load(_TASKS, family_name, registered[family_name])
+    return next((suite for suite in _suites(family) if suite.name == name), None)
+
+
+def _suites(family: Family) -> Iterable[Suite]:
+    found: Iterable[Suite] = family.suites() if hasattr(family, "suites") else ()
+    return found
+
+
 def unknown_task(name: str, also: Iterable[str] = ()) -> UnknownName:
     """The error for a task that does not exist: the nearest of all tasks, and of other names that would do."""
-    return UnknownName("task", name, [*(known.card.name for known in tasks()), *also])
+    known = [*(known.card.name for known in tasks()), *(suite.name for suite in suites()), *also]
+    return UnknownName("task", name, known)
 
 
 def model_kinds() -> dict[str, ModelKind]:

@@ -1,39 +1,86 @@
-"""Which tasks a submission runs: those named, else all that it can do and whose data is here."""
+"""Which tasks a submission runs: those named, of suites those whose data is here, else all that it can do and is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from harness import registry
-from harness.contract import Places, Task
+from harness.contract import Places, Suite, Task
 from harness.errors import InputError
 from harness.submission import Submission
 
 
-def pairs(
-    submissions: Sequence[Submission], names: Sequence[str], places: Places
-) -> list[tuple[Task, list[Submission]]]:
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    tasks: Sequence[Task]
+    """Empty for all that fit."""
+    notes: Sequence[str]
+    """A sentence for each suite of which something is left out."""
+
+
+def asked(names: Sequence[str], places: Places) -> Asked:
+    """The tasks behind names of tasks and suites, each once. Raises `UnknownName`, and `InputError` for a suite
+    without any data."""
+    tasks: dict[str, Task] = {}
+    notes = []
+    for name in names:
+        suite = None if ":" in name else registry.find_suite(name)
+        found, note = _here(suite, places) if suite else ([registry.task(name)], "")
+        tasks |= {task.card.name: task for task in found}
+        notes += [note] if note else []
+    return Asked(list(tasks.values()), notes)
+
+
+def _here(suite: Suite, places: Places) -> tuple[list[Task], str]:
+    """The tasks whose data is here, and a sentence on the others."""
+    tasks = [registry.task(name) for name in suite.tasks()]
+    missing = {task.card.name: task.status(places).state for task in tasks if not task.status(places).ready}
+    if not missing:
+        return tasks, ""
+    first = next((name for name, state in missing.items() if state == "downloadable"), "")
+    hint = f"`harness suites {suite.name}` says how to get them" + (
+        f"; `--task {first}` fetches one." if first else "."
+    )
+    if len(missing) == len(tasks):
+        raise InputError(f"none of the {len(tasks)} data sets of {suite.name} is here", hint=hint)
+    names = ", ".join(_shortened(suite, set(missing)))
+    note = f"{suite.name}: {len(missing)} of {len(tasks)} data sets are not here and left out: {names}. {hint}"
+    return [task for task in tasks if task.card.name not in missing], note
+
+
+def _shortened(suite: Suite, missing: set[str]) -> Iterator[str]:
+    """The names of missing tasks; a member suite of which all are missing goes by its own."""
+    for member in suite.members:
+        if isinstance(member, Suite) and not missing.issuperset(member.tasks()):
+            yield from _shortened(member, missing)
+        elif isinstance(member, Suite) or member in missing:
+            yield member.name if isinstance(member, Suite) else member
+
+
+def pairs(submissions: Sequence[Submission], asked: Asked, places: Places) -> list[tuple[Task, list[Submission]]]:
     """What to run, task by task, so that each task is loaded once. Raises as `tasks_for`."""
     plan: dict[str, tuple[Task, list[Submission]]] = {}
     for submission in submissions:
-        for task in tasks_for(submission, names, places):
+        for task in tasks_for(submission, asked, places):
             plan.setdefault(task.card.name, (task, []))[1].append(submission)
     return list(plan.values())
 
 
-def tasks_for(submission: Submission, names: Sequence[str], places: Places) -> list[Task]:
+def tasks_for(submission: Submission, asked: Asked, places: Places) -> Sequence[Task]:
     """Raises `InputError` if a named task needs what the model does not offer, or if there is nothing to run."""
     offers = submission.model().offers
-    if not names:
+    if not asked.tasks:
         return _all_that_fit(submission, offers, places)
-    chosen = [task for name in dict.fromkeys(names) for task in _named(name)]
-    for task in chosen:
+    for task in asked.tasks:
         if missing := task.card.needs - offers:
             raise InputError(
                 f"{task.card.name} needs {', '.join(sorted(missing))}, which {submission.name!r} does not offer",
                 hint=f"It offers {', '.join(sorted(offers))}. `harness tasks` shows what each task needs.",
             )
-    return chosen
+    return asked.tasks
 
 
 def _all_that_fit(submission: Submission, offers: frozenset[str], places: Places) -> list[Task]:
@@ -48,9 +95,3 @@ def _all_that_fit(submission: Submission, offers: frozenset[str], places: Places
             hint="`harness tasks` shows what each task needs and where its data is.",
         )
     return found
-
-
-def _named(name: str) -> list[Task]:
-    """One task, or all of a group: `beir/cqadupstack` is its twelve forums."""
-    group = [task for task in registry.tasks() if task.card.name.startswith(f"{name}/")]
-    return group or [registry.task(name)]

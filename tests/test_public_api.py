@@ -32,6 +32,8 @@ CONTRACT = {
     *("Cost", "Prepared", "Model"),
     # what a task is
     *("TaskCard", "FloatArray", "Aggregate", "Metric", "Scorer", "Workload", "Places", "DataStatus", "Task", "Family"),
+    # tasks that are averaged
+    "Suite",
 }
 
 

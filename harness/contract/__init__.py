@@ -1,6 +1,7 @@
 """The vocabulary of Equal Footing: what tasks, models and the loop say to each other.
 
-`given`: what a model gets. `answers`: what it returns. `task`: what a benchmark is. Records that cross a process
+`given`: what a model gets. `answers`: what it returns. `task`: what a benchmark is. `suite`: tasks
+that are averaged. Records that cross a process
 boundary are msgspec structs (msgpack on the wire), because a model runs in a worker of its own. Nothing that a
 worker receives holds a test label: gold answers live in the task's `Scorer`, which never leaves the parent process.
 """
@@ -35,6 +36,7 @@ from harness.contract.given import (
     Request,
     Resources,
 )
+from harness.contract.suite import Suite
 from harness.contract.task import (
     Aggregate,
     DataStatus,
@@ -80,6 +82,7 @@ __all__ = [
     "Request",
     "Resources",
     "Scorer",
+    "Suite",
     "Task",
     "TaskCard",
     "Texts",

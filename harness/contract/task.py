@@ -135,7 +135,10 @@ class Task(Protocol):
 
 
 class Family(Protocol):
-    """A group of tasks that share a loader; registered under `equal_footing.tasks`."""
+    """A group of tasks that share a loader; registered under `equal_footing.tasks`.
+
+    May also have `suites()`: a sequence of `Suite` over its tasks, each named like one of them.
+    """
 
     name: str
 

@@ -50,20 +50,40 @@ def intervals(
         raise HarnessError("there are no examples to score", hint="Check the task's data, and --limit.")
     for name, column in columns.items():
         _check_column(name, column, n)
-    draws: dict[str, list[FloatArray]] = {metric.name: [] for metric in metrics}
-    for weights in _resamples(n, resamples, seed):
-        for metric in metrics:
-            draws[metric.name].append(metric.aggregate(columns, weights))
+    (found,) = draws(metrics, [columns], n, resamples, seed)
     everyone = np.ones((1, n))
     return {
         metric.name: _interval(
-            metric.name,
-            float(metric.aggregate(columns, everyone)[0]),
-            np.concatenate(draws[metric.name]),
-            confidence,
+            metric.name, float(metric.aggregate(columns, everyone)[0]), found[metric.name], confidence
         )
         for metric in metrics
     }
+
+
+def draws(
+    metrics: Sequence[Metric],
+    columns: Sequence[Mapping[str, FloatArray]],
+    n: int,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, FloatArray]]:
+    """Each metric's value on each resample, by name → [resamples], for several runs over the same `n` examples.
+
+    `columns` has an item for each run. All runs and metrics share the same resamples, so their draws are paired.
+    """
+    found: list[dict[str, list[FloatArray]]] = [{metric.name: [] for metric in metrics} for _ in columns]
+    for weights in _resamples(n, resamples, seed):
+        for run, statistics in zip(found, columns, strict=True):
+            for metric in metrics:
+                run[metric.name].append(metric.aggregate(statistics, weights))
+    return [{name: np.concatenate(parts) for name, parts in run.items()} for run in found]
+
+
+def percentiles(values: FloatArray, confidence: float = 0.95) -> tuple[float, float]:
+    """The ends of the percentile interval of draws [resamples]; draws that are undefined (NaN) are left out."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values[np.isfinite(values)], [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _check_column(name: str, column: FloatArray, n: int) -> None:
@@ -93,12 +113,10 @@ def _resamples(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
         yield counts.reshape(draws, n).astype(np.float64)
 
 
-def _interval(name: str, value: float, draws: FloatArray, confidence: float) -> Interval:
+def _interval(name: str, value: float, drawn: FloatArray, confidence: float) -> Interval:
     if not np.isfinite(value):
         raise HarnessError(
             f"the metric {name!r} is undefined on these examples",
             hint="Its denominator is 0 over all of them; score more examples.",
         )
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws[np.isfinite(draws)], [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+    return Interval(value, *percentiles(drawn, confidence))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.contract import Task
+from harness.contract import Suite, Task
 from tasks.beir.catalogue import COLLECTIONS
 from tasks.beir.collection import CollectionTask
 from tasks.beir.folder import FolderTask
 from tasks.beir.python_docs import PythonDocs
+from tasks.beir.suites import suites
 from tasks.beir.unpacking import ZipTask
 
 
@@ -21,6 +22,10 @@ class BeirFamily:
     def tasks(self) -> Sequence[Task]:
         """The catalogue, without touching a file."""
         return [PythonDocs(), *(CollectionTask(collection) for collection in COLLECTIONS)]
+
+    def suites(self) -> Sequence[Suite]:
+        """The averages over the catalogue."""
+        return suites()
 
     def open(self, path: Path) -> Task:
         """A folder in BEIR layout, or a zip of one. Raises `harness.errors.DataError` if it is not one."""
