@@ -13,12 +13,12 @@ import streamlit as st
 from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
-from harness.store import read
-from leaderboard import charts, costs, text
+from harness.store import Database, read
+from leaderboard import charts, costs, suite_page, text
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
 _DRAWN_OPEN = 12
-_RUN_PARAMETERS = ("run", "example")
+_OTHER_PAGES_PARAMETERS = ("run", "example", "suite")
 
 
 def show() -> None:
@@ -26,7 +26,7 @@ def show() -> None:
 
     Raises `NoResults` if there are no results.
     """
-    _clear_run_parameters()
+    _clear_other_parameters()
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
         tasks = [task["name"] for task in read.tasks(database)]
@@ -37,6 +37,7 @@ def show() -> None:
             version = _choose_version(read.task_versions(database, task))
             on = costs.choose_reference()
             all_runs = st.toggle("All runs", key="all", help="Older runs, other seeds and partial runs as well.")
+            _link_to_suite(task, database)
         results = [row for row in read.results(database, task) if _is_of(row, version)]
         metric = version["primary_metric"]
         found = entries(results, metric, all_runs=all_runs)
@@ -63,9 +64,17 @@ def show() -> None:
     _show_unfinished(results)
 
 
-def _clear_run_parameters() -> None:
-    """The browser's Back leaves a run's parameters in the board's address, where they mean nothing."""
-    for name in _RUN_PARAMETERS:
+def _link_to_suite(task: str, database: Database) -> None:
+    """To the averages that this task is part of, where there are any."""
+    for suite in suite_page.with_results(database):
+        if task in suite.tasks():
+            st.page_link("suite_page.py", label="Averages over data sets →", query_params={"suite": plain(suite.name)})
+            return
+
+
+def _clear_other_parameters() -> None:
+    """The browser's Back leaves another page's parameters in the board's address, where they mean nothing."""
+    for name in _OTHER_PAGES_PARAMETERS:
         if name in st.query_params:
             del st.query_params[name]
 

@@ -1,0 +1,175 @@
+"""The page of a suite, such as BEIR: submissions as rows, data sets as columns, the average with its coverage.
+
+Address: `/suite?suite=NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from harness import registry
+from harness.contract import Suite
+from harness.errors import nearest
+from harness.plain import plain
+from harness.store import Database, read
+from harness.suite import Drawn, SuiteRow, averages, entries
+from leaderboard import text
+from leaderboard.rows import DIGITS, NoResults, opened
+
+_OTHER_PAGES_PARAMETERS = ("run", "example", "task")
+
+
+def show() -> None:
+    """Show the averages over the suite that the address names, else over the first with results.
+
+    Raises `NoResults` if no suite has any.
+    """
+    for name in _OTHER_PAGES_PARAMETERS:
+        if name in st.query_params:
+            del st.query_params[name]
+    st.page_link("board.py", label="← Board")
+    text.title("Equal Footing", below="Averages over suites of tasks, each with what it covers")
+    with opened() as database:
+        suites = with_results(database)
+        if not suites:
+            raise NoResults("No task of a suite has been evaluated yet.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            suite = _choose_suite(suites)
+            names = {metric.name: metric for metric in suite.metrics}
+            metric = names[st.selectbox("Metric", list(names), key="metric", width=160)]
+        # Rows of other origin, such as published scores, join here: as entries, whose versions keep them apart.
+        rows = averages(suite, metric, entries(database, suite, [metric], _drawn())[metric.name])
+    text.paragraph(suite.description)
+    if metric.description:
+        text.note(f"{metric.name}: {metric.description}")
+    if rows:
+        _show_table(suite, rows)
+    else:
+        text.note(f"No submission has {metric.name} on a whole member yet.")
+    _show_what_is_missing(suite, rows)
+
+
+@st.cache_resource
+def known_suites() -> list[Suite]:
+    """Every suite that is installed; looking for them takes a moment, and they do not change while the app runs."""
+    return registry.suites()
+
+
+def with_results(database: Database) -> list[Suite]:
+    """The suites with a finished run on one of their tasks."""
+    done = {task["name"] for task in read.tasks(database) if task["done"]}
+    return [suite for suite in known_suites() if done.intersection(suite.tasks())]
+
+
+@st.cache_resource
+def _drawn() -> Drawn:
+    """Draws of runs that were averaged before: the slow part, and finished runs never change."""
+    return {}
+
+
+def _choose_suite(suites: Sequence[Suite]) -> Suite:
+    shown = {plain(suite.name): suite for suite in suites}
+    asked = st.query_params.get("suite")
+    if "suite" not in st.session_state and asked not in shown:
+        st.session_state["suite"] = next(iter(shown))
+    chosen = st.selectbox("Suite", list(shown), index=None, required=True, key="suite", bind="query-params", width=340)
+    if asked is not None and asked not in shown:
+        near = nearest(asked, shown)
+        text.note(f"No results for a suite {asked!r}." + (f" Did you mean {near!r}?" if near else ""))
+    return shown.get(chosen or "", suites[0])
+
+
+def _show_table(suite: Suite, rows: Sequence[SuiteRow]) -> None:
+    columns = _member_columns(suite, rows)
+    table = text.frame([_cells(row, columns) for row in rows])
+    runs = {
+        plain(f"{row.submission} · {columns[score.member]} · {score.value:.{DIGITS}f} · {run}"): run
+        for row in rows
+        for score in row.scores
+        for run in score.runs
+    }
+    chosen = st.selectbox("Open a run", list(runs), index=None, placeholder="Or click its score", width=340)
+    selection = st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(rows) <= 25 else 900,
+        column_config=_config(rows[0].metric, columns),
+        on_select="rerun",
+        selection_mode="single-cell",
+        key="averages",
+        placeholder="–",
+        alt=f"Averages over {plain(suite.name)}, the widest coverage first",
+    )
+    text.download(table, "suite.csv")
+    text.note(
+        "Ranks are among averages over the same data sets in the same versions; others cannot be compared. Bars of "
+        "95 %: the examples of each data set drawn again by themselves. A suite within the suite counts once."
+    )
+    _open(chosen and runs[chosen], selection, rows, columns)
+
+
+def _member_columns(suite: Suite, rows: Sequence[SuiteRow]) -> dict[str, str]:
+    """Names of members that any submission covers, and what their columns are called."""
+    covered = {score.member for row in rows for score in row.scores}
+    names = [member.name if isinstance(member, Suite) else member for member in suite.members]
+    family = f"{suite.name.partition('/')[0]}/"
+    return {name: plain(name.removeprefix(family)) for name in names if name in covered}
+
+
+def _cells(row: SuiteRow, columns: Mapping[str, str]) -> dict[str, Any]:
+    values = {score.member: score.value for score in row.scores}
+    interval = "" if row.ci_low is None else f"{row.ci_low:.{DIGITS}f} – {row.ci_high:.{DIGITS}f}"
+    return {
+        "Coverage": f"{row.covered} of {row.members}",
+        "Rank": row.rank,
+        "Submission": row.submission,
+        "Model": row.kind,
+        f"Mean {row.metric}": row.value,
+        "95 % interval": interval,
+        **{label: values.get(member) for member, label in columns.items()},
+        "Marks": ["own code"] if row.runs_code else [],
+    }
+
+
+def _config(metric: str, columns: Mapping[str, str]) -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "Coverage": st.column_config.TextColumn(width=80, help="Members with a score, of all. Never compare across."),
+        "Rank": number(width=55, help="Among averages over the same data sets in the same versions."),
+        "Submission": st.column_config.TextColumn(width=150),
+        "Model": st.column_config.TextColumn(width=75),
+        f"Mean {metric}": number(format=f"%.{DIGITS}f", width=115, help="Each member counts the same."),
+        "95 % interval": st.column_config.TextColumn(width=118),
+        **{label: number(format=f"%.{DIGITS}f", width=max(70, 12 + 8 * len(label))) for label in columns.values()},
+        "Marks": st.column_config.ListColumn(width=90, help="own code: the submission brings code."),
+    }
+
+
+def _open(run: str | None, selection: Any, rows: Sequence[SuiteRow], columns: Mapping[str, str]) -> None:
+    """Go to the chosen run, or to what is behind the clicked score: a run, or the suite within the suite."""
+    for place, column in selection["selection"].get("cells", []):
+        member = next((name for name, label in columns.items() if label == column), "")
+        score = next((score for score in rows[place].scores if score.member == member), None)
+        if score and member in {suite.name for suite in known_suites()}:
+            st.switch_page("suite_page.py", query_params={"suite": plain(member)})
+        if score:
+            run = score.runs[0]
+    if run:
+        st.switch_page("run_page.py", query_params={"run": run})
+
+
+def _show_what_is_missing(suite: Suite, rows: Sequence[SuiteRow]) -> None:
+    covered = {score.member for row in rows for score in row.scores}
+    names = [member.name if isinstance(member, Suite) else member for member in suite.members]
+    missing = [plain(name) for name in names if name not in covered]
+    if missing:
+        text.section("Without a result")
+        text.paragraph(", ".join(missing))
+        text.note("`harness suites` says where their data comes from; a suite counts when all its tasks have a result.")
+
+
+if __name__ == "__main__":
+    show()
