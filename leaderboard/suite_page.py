@@ -6,6 +6,7 @@ Address: `/suite?suite=NAME`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -15,11 +16,12 @@ from harness.contract import Suite
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read
-from harness.suite import Drawn, SuiteRow, averages, entries
+from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
 from leaderboard import text
 from leaderboard.rows import DIGITS, NoResults, opened
 
 _OTHER_PAGES_PARAMETERS = ("run", "example", "task")
+_TABLE = "averages"
 
 
 def show() -> None:
@@ -97,16 +99,16 @@ def _show_table(suite: Suite, rows: Sequence[SuiteRow]) -> None:
         hide_index=True,
         height="content" if len(rows) <= 25 else 900,
         column_config=_config(rows[0].metric, columns),
-        on_select="rerun",
+        on_select=partial(_choose_inner, rows, columns),
         selection_mode="single-cell",
-        key="averages",
+        key=_TABLE,
         placeholder="–",
         alt=f"Averages over {plain(suite.name)}, the widest coverage first",
     )
     text.download(table, "suite.csv")
     text.note(
-        "Ranks are among averages over the same data sets in the same versions; others cannot be compared. Bars of "
-        "95 %: the examples of each data set drawn again by themselves. A suite within the suite counts once."
+        "Ranks are among averages over the same data sets in the same versions; others cannot be compared. For the "
+        "interval the examples of each data set are drawn again by themselves. A suite within the suite counts once."
     )
     _open(chosen and runs[chosen], selection, rows, columns)
 
@@ -137,9 +139,11 @@ def _cells(row: SuiteRow, columns: Mapping[str, str]) -> dict[str, Any]:
 def _config(metric: str, columns: Mapping[str, str]) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "Coverage": st.column_config.TextColumn(width=80, help="Members with a score, of all. Never compare across."),
-        "Rank": number(width=55, help="Among averages over the same data sets in the same versions."),
-        "Submission": st.column_config.TextColumn(width=150),
+        "Coverage": st.column_config.TextColumn(
+            width=80, pinned=True, help="Members with a score, of all. Never compare across."
+        ),
+        "Rank": number(width=55, pinned=True, help="Among averages over the same data sets in the same versions."),
+        "Submission": st.column_config.TextColumn(width=150, pinned=True),
         "Model": st.column_config.TextColumn(width=75),
         f"Mean {metric}": number(format=f"%.{DIGITS}f", width=115, help="Each member counts the same."),
         "95 % interval": st.column_config.TextColumn(width=118),
@@ -149,16 +153,29 @@ def _config(metric: str, columns: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _open(run: str | None, selection: Any, rows: Sequence[SuiteRow], columns: Mapping[str, str]) -> None:
-    """Go to the chosen run, or to what is behind the clicked score: a run, or the suite within the suite."""
-    for place, column in selection["selection"].get("cells", []):
-        member = next((name for name, label in columns.items() if label == column), "")
-        score = next((score for score in rows[place].scores if score.member == member), None)
-        if score and member in {suite.name for suite in known_suites()}:
-            st.switch_page("suite_page.py", query_params={"suite": plain(member)})
-        if score:
-            run = score.runs[0]
+    """Go to the page of the chosen run, or of the one behind the clicked score."""
+    if clicked := _clicked(selection, rows, columns):
+        run = clicked.runs[0]
     if run:
         st.switch_page("run_page.py", query_params={"run": run})
+
+
+def _choose_inner(rows: Sequence[SuiteRow], columns: Mapping[str, str]) -> None:
+    """A click on the average of a suite within the suite shows that one; later, the address could not be changed."""
+    clicked = _clicked(st.session_state[_TABLE], rows, columns)
+    if clicked and clicked.member in {suite.name for suite in known_suites()}:
+        st.session_state["suite"] = plain(clicked.member)
+
+
+def _clicked(selection: Any, rows: Sequence[SuiteRow], columns: Mapping[str, str]) -> MemberScore | None:
+    cells: Sequence[tuple[int, str]] = selection["selection"].get("cells", [])
+    found = (
+        score
+        for place, column in cells
+        for score in (rows[place].scores if place < len(rows) else [])
+        if columns[score.member] == column
+    )
+    return next(found, None)
 
 
 def _show_what_is_missing(suite: Suite, rows: Sequence[SuiteRow]) -> None:
@@ -168,7 +185,7 @@ def _show_what_is_missing(suite: Suite, rows: Sequence[SuiteRow]) -> None:
     if missing:
         text.section("Without a result")
         text.paragraph(", ".join(missing))
-        text.note("`harness suites` says where their data comes from; a suite counts when all its tasks have a result.")
+        text.note("“harness suites” says where their data comes from. A suite counts when all its tasks have a result.")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -11,11 +12,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import registry
 from harness.contract import Ranking
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -39,6 +42,13 @@ def board(filler: Any) -> Iterator[tuple[str, str]]:
     """A served database with a good and a hostile submission: the board's address and the good run's key."""
     key = filler.run("good", _GOOD, cpu_seconds=2.0)
     filler.run(_HOSTILE, _BAD, cpu_seconds=1.0)
+    with _served(filler) as address:
+        yield address, key
+
+
+@contextmanager
+def _served(filler: Any) -> Iterator[str]:
+    """`harness serve` on the filler's database; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,7 +57,7 @@ def board(filler: Any) -> Iterator[tuple[str, str]]:
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/_stcore/health", server)
-        yield address, key
+        yield address
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(timeout=30)
@@ -111,6 +121,35 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
 
     assert tab.get_by_test_id("stException").count() == 0
     assert [url for url in requested if not url.startswith(_LOCAL)] == []
+
+
+def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
+    filler.card = dataclasses.replace(filler.card, name="beir/nfcorpus")
+    key = filler.run("good", _GOOD)
+    for forum in registry.suite("beir/cqadupstack").tasks():
+        filler.card = dataclasses.replace(filler.card, name=forum)
+        filler.run("good", _BAD)
+    with _served(filler) as address:
+        tab.goto(f"{address}/?task=beir/nfcorpus")
+        tab.get_by_role("link", name="Averages over data sets").click()
+        tab.get_by_text("All 18 zero-shot collections").wait_for()
+        assert "suite=beir%2F18" in tab.url or "suite=beir/18" in tab.url
+        table = tab.get_by_test_id("stDataFrame")
+        for cell in ("2 of 18", "good", "0.6900"):
+            table.locator("canvas td", has_text=cell).first.wait_for(state="attached")
+
+        # The table is a canvas, so its cells are found by place: nfcorpus and cqadupstack are left of the marks.
+        canvas = table.locator("canvas").first
+        canvas.click(position={"x": 824, "y": 50}, force=True)
+        tab.get_by_role("heading", name="good", exact=True).wait_for()
+        assert f"run={key}" in tab.url
+
+        tab.goto(f"{address}/suite?suite=beir/18")
+        table.locator("canvas td", has_text="2 of 18").first.wait_for(state="attached")
+        canvas.click(position={"x": 970, "y": 50}, force=True)
+        tab.get_by_text("The twelve forums of CQADupStack.").wait_for()
+        table.locator("canvas td", has_text="12 of 12").first.wait_for(state="attached")
+        assert tab.get_by_test_id("stException").count() == 0
 
 
 def _tick_first_row(table: Any) -> None:
