@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -174,6 +175,17 @@ def test_a_suite_is_evaluated_and_averaged(command: Callable[..., Any], shelves:
     for row in rows:
         assert errors[row["submission"]]["value"] == pytest.approx(1 - row["value"])
         assert errors[row["submission"]]["rank"] == row["rank"]
+
+
+def test_fields_of_averages_are_those_documented(command: Callable[..., Any], shelves: Path) -> None:
+    command("eval", "one.yaml", "--task", "shelves/sea")
+    text = (Path(__file__).parent.parent / "docs" / "command_line.md").read_text()
+    section = text.partition("## Fields of `results --suite S --json`")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    (row,) = averaged(command, "shelves/all")
+    assert set(row) == documented
+    assert set(row["scores"][0]) == {"member", "value", "ci_low", "ci_high", "runs"}
 
 
 def test_an_average_over_one_task_has_the_interval_of_its_run(command: Callable[..., Any], shelves: Path) -> None:

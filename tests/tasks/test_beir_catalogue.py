@@ -13,6 +13,7 @@ from harness.errors import DataError
 from tasks.beir import FAMILY
 from tasks.beir.catalogue import COLLECTIONS
 from tasks.beir.collection import CollectionTask
+from tasks.beir.suites import suites
 
 
 def task(name: str) -> Task:
@@ -182,6 +183,20 @@ def test_a_collection_that_users_make_may_differ_but_says_so(copied: Places) -> 
         CollectionTask(replace(made, queries=226)).load(copied)
 
 
+def test_the_averages_are_those_of_the_paper() -> None:
+    found = {suite.name: suite for suite in suites()}
+    assert [len(found[f"beir/{name}"].members) for name in ("18", "14", "small", "cqadupstack")] == [18, 14, 5, 12]
+    tasks = list(found["beir/18"].tasks())
+    assert len(set(tasks)) == 29
+    assert not {"beir/msmarco", "beir/webis-touche2020-v1"} & set(tasks)
+    by_hand = {f"beir/{it.name}" for it in COLLECTIONS if it.by_hand}
+    assert set(tasks) - set(found["beir/14"].tasks()) == by_hand
+    assert found["beir/cqadupstack"] in found["beir/18"].members
+    sizes = {f"beir/{it.name}": it.documents for it in COLLECTIONS}
+    small = {task for task in tasks if sizes[task] <= 60_000 and "cqadupstack" not in task}
+    assert set(found["beir/small"].tasks()) == small
+
+
 def test_both_versions_of_touche_are_named_apart() -> None:
     first, second = task("beir/webis-touche2020-v1"), task("beir/webis-touche2020")
     assert "(v1)" in first.card.description or "v1" in first.card.description
@@ -218,3 +233,20 @@ def test_a_public_collection_is_downloadable_and_says_what_that_takes(tmp_path: 
     hint = task("beir/msmarco").status(places).hint
     assert "1,082 MB" in hint
     assert "80 MB of memory to load" in hint
+
+
+def test_the_documentation_lists_every_collection_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "beir.md").read_text()
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `beir/")]
+    rows = {row[0]: row[1:] for row in cells if len(row) == 8}
+    for it in COLLECTIONS:
+        split, documents, queries, judgements, id, archive, licence = rows[f"`beir/{it.name}`"]
+        assert (split, licence) == (it.split, it.licence)
+        assert [documents, queries, judgements] == [f"{n:,}" for n in (it.documents, it.queries, it.judgements)]
+        assert id.strip("`") == (it.ir_datasets or "–")
+        if it.archive:
+            assert archive in (f"{it.archive.bytes / 1e6:,.0f} MB, `{it.archive.md5}`", "as above")
+        else:
+            assert archive == ("by hand" if it.by_hand else "none")
+    for suite in suites():
+        assert f"| `{suite.name}` |" in text
