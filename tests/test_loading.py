@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from harness.terminal import LoadProgress
+from harness.progress import LoadProgress
 
 SCRIPT = """
 import time
-from harness.terminal import LoadProgress
+from harness.progress import LoadProgress
 with LoadProgress("beir/large") as shown:
     for done in range(0, 501, 100):
         shown.progress(done, 500, "MB of corpus.jsonl")
