@@ -106,6 +106,8 @@ def results(task: str | None, suite: str | None, db: str, as_json: bool, **on: s
     """Show the results: scores with intervals, idealized and observed seconds, memory and states."""
     if suite and task:
         raise click.UsageError("--task and --suite are two questions; ask one at a time.")
+    if suite and any(on.values()):
+        raise click.UsageError("--hardware, --stack and --host price runs; an average has no price.")
     if suite:
         from harness import suites
 

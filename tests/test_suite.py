@@ -279,7 +279,8 @@ def test_an_unknown_suite_suggests_the_nearest(command: Callable[..., Any], argu
 
 
 def test_one_question_at_a_time(command: Callable[..., Any]) -> None:
-    assert command("results", "--suite", "beir/18", "--task", "beir/scifact").code == 2
+    for also in (("--task", "beir/scifact"), ("--hardware", "A100-80GB-SXM"), ("--stack", "none")):
+        assert command("results", "--suite", "beir/18", *also).code == 2
 
 
 def test_no_suite_is_named_like_a_task_and_all_members_exist() -> None:

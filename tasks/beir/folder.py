@@ -162,12 +162,12 @@ def _read_corpus(path: Path, progress: Progress, odd: Oddities) -> tuple[Corpus,
     if not count:
         raise DataError(f"{path} holds no documents")
     if untitled < count:  # many collections have no titles at all, which is nothing odd
-        note = f"{path}, line {first_untitled}: no title, as {untitled:,} of {count:,} documents"
+        note = f"{path}, line {first_untitled}: no title; {untitled:,} of {count:,} documents have none"
         odd.add("documents_without_title", untitled, note)
     odd.add(
         "documents_without_text",
         blank,
-        f"{path}, line {first_blank}: neither title nor text, as {blank:,} of {count:,} documents",
+        f"{path}, line {first_blank}: neither title nor text; {blank:,} of {count:,} documents have neither",
     )
     return Corpus(path=str(path), count=count, digest=records.digest), records.ids
 
@@ -188,7 +188,7 @@ def _read_queries(layout: Layout, qrels: Qrels, progress: Progress, odd: Odditie
             f"{layout.queries.name} ({len(left):,} of {len(qrels.grades):,} judged queries are not)",
             hint="The file may be half-downloaded, or the two do not belong together.",
         )
-    note = f"{layout.queries}, line {first_silent}: the query has no text, as {silent:,} of {len(examples):,}"
+    note = f"{layout.queries}, line {first_silent}: no text; {silent:,} of {len(examples):,} judged queries have none"
     odd.add("queries_without_text", silent, note)
     return examples
 
@@ -198,12 +198,15 @@ def _note_judgements(path: Path, qrels: Qrels, document_ids: IdSet, odd: Odditie
     # Read again only if there is something to name, so that no line number has to be kept.
     dangling = [(number, document) for number, _, document, _ in judgements(path) if document in gone] if gone else []
     note = f"{path}, line {dangling[0][0]}: judges {dangling[0][1]!r}, which is not in the corpus" if dangling else ""
-    odd.add("dangling_judgements", len(dangling), f"{note}, as {len(dangling):,} of {qrels.count:,}", always=True)
-    note = f"{path}, line {qrels.first_repeated}: judges a pair again; the last grade counts ({qrels.repeated:,} such)"
+    note = f"{note}; {len(dangling):,} of {qrels.count:,} judgements do"
+    odd.add("dangling_judgements", len(dangling), note, always=True)
+    note = f"{path}, line {qrels.first_repeated}: judges a pair again, and the last grade counts; {qrels.repeated:,} do"
     odd.add("repeated_judgements", qrels.repeated, note, always=True)
     hopeless = [query for query, judged in qrels.grades.items() if max(judged.values()) <= 0]
-    note = f"{path}: no document is relevant to {hopeless[0]!r}, as to {len(hopeless):,}" if hopeless else ""
-    odd.add("queries_without_relevant", len(hopeless), f"{note} of {len(qrels.grades):,} queries", always=True)
+    note = f"{path}: no document is relevant to {hopeless[0]!r}; {len(hopeless):,}" if hopeless else ""
+    odd.add(
+        "queries_without_relevant", len(hopeless), f"{note} of {len(qrels.grades):,} queries have none", always=True
+    )
 
 
 def _digest(rows: Iterable[Any]) -> str:

@@ -135,8 +135,8 @@ def test_documents_without_title_are_counted_and_the_first_is_named(command: Com
     facts = noted(
         command,
         folder,
-        f"{folder}/corpus.jsonl, line 3: no title, as 2 of 4 documents",
-        f"{folder}/corpus.jsonl, line 4: neither title nor text, as 1 of 4 documents",
+        f"{folder}/corpus.jsonl, line 3: no title; 2 of 4 documents have none",
+        f"{folder}/corpus.jsonl, line 4: neither title nor text; 1 of 4 documents have neither",
     )
     assert (facts["documents_without_title"], facts["documents_without_text"]) == (2, 1)
 
@@ -149,7 +149,9 @@ def test_a_collection_without_any_titles_is_nothing_odd(command: Command, folder
 
 def test_a_query_without_text_is_counted_and_named(command: Command, folder: Path) -> None:
     (folder / "queries.jsonl").write_text(lines([QUERIES[0], {"_id": "q2", "text": "  "}]))
-    facts = noted(command, folder, f"{folder}/queries.jsonl, line 2: the query has no text, as 1 of 2", value=0.5)
+    facts = noted(
+        command, folder, f"{folder}/queries.jsonl, line 2: no text; 1 of 2 judged queries have none", value=0.5
+    )
     assert facts["queries_without_text"] == 1
 
 
@@ -211,15 +213,15 @@ def test_judgements_of_unknown_documents_are_counted_and_the_first_is_named(comm
     facts = noted(
         command,
         folder,
-        f"{folder}/qrels/test.tsv, line 4: judges 'gone', which is not in the corpus, as 2 of 5",
-        f"{folder}/qrels/test.tsv, line 6: judges a pair again; the last grade counts (1 such)",
+        f"{folder}/qrels/test.tsv, line 4: judges 'gone', which is not in the corpus; 2 of 5 judgements do",
+        f"{folder}/qrels/test.tsv, line 6: judges a pair again, and the last grade counts; 1 do",
     )
     assert (facts["dangling_judgements"], facts["repeated_judgements"]) == (2, 1)
 
 
 def test_a_query_to_which_nothing_is_relevant_counts_as_zero_and_is_named(command: Command, folder: Path) -> None:
     (folder / "qrels" / "test.tsv").write_text(QRELS.replace("d2\t1", "d2\t-1"))
-    noted(command, folder, "test.tsv: no document is relevant to 'q2', as to 1 of 2 queries", value=0.5)
+    noted(command, folder, "test.tsv: no document is relevant to 'q2'; 1 of 2 queries have none", value=0.5)
 
 
 # --- The folder -----------------------------------------------------------------------------------------------------
