@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness import registry, submission
 from harness.contract import Places, Task
+from harness.schema_words import in_words
 from harness.terminal import print_json, print_table
 
 
@@ -69,7 +72,8 @@ def models(kind: str | None, *, as_json: bool) -> None:
     if kind is None:
         rows = [_kind_row(name, found) for name, found in kinds.items()]
         print_table(
-            ["kind", "brings code", "description"], [[r["kind"], r["runs_code"], r["description"]] for r in rows]
+            ["kind", "brings code", "description"],
+            [[r["kind"], "yes" if r["runs_code"] else "no", r["description"]] for r in rows],
         )
         print("\n`harness models KIND` shows its settings.")
         return
@@ -77,20 +81,20 @@ def models(kind: str | None, *, as_json: bool) -> None:
     print(f"{row['kind']}: {row['description']}\n")
     settings = row["settings"]
     print_table(
-        ["setting", "type", "default", "meaning"],
+        ["setting", "may be", "default", "meaning"],
         [[s["name"], s["type"], _default_text(s), s["description"]] for s in settings],
     )
 
 
 def _kind_row(name: str, kind: Any) -> dict[str, Any]:
-    docs = kind.Config.field_docs()
+    whole = kind.Config.model_json_schema(by_alias=False)
     settings = [
         {
             "name": field_name,
-            "type": _type_text(field.annotation),
+            "type": in_words(whole["properties"][field_name], whole.get("$defs", {})),
             "required": field.is_required(),
             "default": None if field.is_required() else field.get_default(call_default_factory=True),
-            "description": docs.get(field_name, ""),
+            "description": whole["properties"][field_name].get("description", ""),
         }
         for field_name, field in kind.Config.model_fields.items()
     ]
@@ -103,16 +107,12 @@ def _kind_row(name: str, kind: Any) -> dict[str, Any]:
     }
 
 
-def _type_text(annotation: Any) -> str:
-    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return name.replace("typing.", "").replace("pathlib.", "").replace("Literal", "one of ")
-
-
-def _default_text(setting: dict[str, Any]) -> str:
-    value = setting["default"]
-    if setting["required"]:
-        return "required"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _default_text(setting: dict[str, Any]) -> str | None:
+    """As it would stand in a file; None where it is nothing."""
+    default = "required" if setting["required"] else setting["default"]
+    if default is None or (default and isinstance(default, str)):
+        return default
+    return msgspec.json.encode(default).decode()
 
 
 def schema() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,10 +35,13 @@ def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_js
         of = f" of {task}" if task else ""
         print(f"No results{of} yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
         return
-    rows.sort(key=_best_first)
+    labels = _task_labels(rows)
+    rows.sort(key=lambda row: (labels[_task(row)], *_best_first(row)))
     names = ["task", "submission", "metric", "score", "95 % interval", "n"]
     names += ["bound", "calibrated", "observed", "memory", "state", "run"]
-    print_table(names, [_cells(row) for row in rows], whole=("score", "95 % interval", "state", "run"))
+    print_table(
+        names, [[labels[_task(row)], *_cells(row)] for row in rows], whole=("score", "95 % interval", "state", "run")
+    )
     print(f"Seconds are of one example: idealized on {on}; observed on the machine of the run.")
     for row in rows:
         if row["reason"]:
@@ -52,16 +56,26 @@ def priced(database: Database, rows: Sequence[dict[str, Any]], on: Reference) ->
     return [row | costs[row["run"]] for row in rows]
 
 
-def _best_first(row: dict[str, Any]) -> tuple[str, bool, float]:
+def _task(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["task"], row["task_digest"]
+
+
+def _task_labels(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Names of tasks, with the beginning of the digest where some share a name: changed data, or another folder."""
+    tasks = {_task(row) for row in rows}
+    taken = Counter(name for name, _ in tasks)
+    return {(name, digest): name if taken[name] == 1 else f"{name} ({digest[:6]})" for name, digest in tasks}
+
+
+def _best_first(row: dict[str, Any]) -> tuple[bool, float]:
     value = row["value"] or 0.0
-    return row["task"], row["value"] is None, -value if row["higher_is_better"] else value
+    return row["value"] is None, -value if row["higher_is_better"] else value
 
 
 def _cells(row: dict[str, Any]) -> list[Any]:
     done = row["value"] is not None
     partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
     return [
-        row["task"],
         row["submission"] + (" [own code]" if row["runs_code"] else ""),
         row["metric"],
         row["value"],

@@ -24,12 +24,12 @@ class Asked:
 def asked(names: Sequence[str], places: Places) -> Asked:
     """The tasks behind names of tasks and suites, each once. Raises `UnknownName`, and `InputError` for a suite
     without any data."""
-    tasks: dict[str, Task] = {}
+    tasks: dict[tuple[str, str], Task] = {}
     notes = []
     for name in names:
         suite = None if ":" in name else registry.find_suite(name)
         found, note = _here(suite, places) if suite else ([registry.task(name)], "")
-        tasks |= {task.card.name: task for task in found}
+        tasks |= {_identity(task, places): task for task in found}
         notes += [note] if note else []
     return Asked(list(tasks.values()), notes)
 
@@ -62,11 +62,16 @@ def _shortened(suite: Suite, missing: set[str]) -> Iterator[str]:
 
 def pairs(submissions: Sequence[Submission], asked: Asked, places: Places) -> list[tuple[Task, list[Submission]]]:
     """What to run, task by task, so that each task is loaded once. Raises as `tasks_for`."""
-    plan: dict[str, tuple[Task, list[Submission]]] = {}
+    plan: dict[tuple[str, str], tuple[Task, list[Submission]]] = {}
     for submission in submissions:
         for task in tasks_for(submission, asked, places):
-            plan.setdefault(task.card.name, (task, []))[1].append(submission)
+            plan.setdefault(_identity(task, places), (task, []))[1].append(submission)
     return list(plan.values())
+
+
+def _identity(task: Task, places: Places) -> tuple[str, str]:
+    """Folders of one name (`beir:a/books`, `beir:b/books`) are tasks of one name, but two tasks."""
+    return task.card.name, task.status(places).where
 
 
 def tasks_for(submission: Submission, asked: Asked, places: Places) -> Sequence[Task]:
