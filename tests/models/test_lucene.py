@@ -25,7 +25,7 @@ from harness.errors import InputError, SubmissionError
 from harness.models.bm25 import Bm25, Bm25Config
 from harness.models.lucene import Lucene, LuceneConfig
 
-needs_lucene = [
+NEEDS_LUCENE = [
     pytest.mark.lucene,
     pytest.mark.skipif(find_spec("pyserini") is None, reason="needs pip install 'equal-footing[lucene]' (make lucene)"),
     pytest.mark.xdist_group("lucene"),  # Java is started once, in one worker
@@ -79,7 +79,7 @@ def lucene(**changes: Any) -> Lucene:
 class TestBm25:
     """Over a handful of documents."""
 
-    pytestmark = needs_lucene
+    pytestmark = NEEDS_LUCENE
 
     def test_ranks_documents_by_title_and_text(self, tmp_path: Path) -> None:
         cats, bark = ask(lucene(), resources_of(tmp_path), "cats", "bark")
@@ -160,41 +160,44 @@ WORDS = ["cat", "cats", "dog", "running", "runs", "the", "of", "U.S.A.", "dog's"
 texts = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 
 
-@pytest.mark.lucene
-@needs_lucene[1]
-@needs_lucene[2]
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    documents=st.lists(st.tuples(texts, texts), min_size=1, max_size=12),
-    queries=st.lists(texts, min_size=1, max_size=3),
-    k1=st.sampled_from([0.0, 0.9, 2.0]),
-    b=st.sampled_from([0.0, 0.4, 1.0]),
-    depth=st.integers(1, 6),
-    fields=st.sampled_from([None, APART, {"title": 3.0}]),
-)
-def test_our_own_bm25_ranks_alike(
-    tmp_path: Path,
-    documents: list[tuple[str, str]],
-    queries: list[str],
-    k1: float,
-    b: float,
-    depth: int,
-    fields: dict[Any, float] | None,
-) -> None:
-    # No text is blank: with fields apart, Anserini would leave such a document out.
-    corpus = [Document(f"d{place}", f"{text} filling", title) for place, (title, text) in enumerate(documents)]
-    resources = resources_of(tmp_path, corpus, depth=depth)
-    theirs = ask(lucene(k1=k1, b=b, fields=fields), resources, *queries)
-    ours = ask(Bm25(Bm25Config(k1=k1, b=b, fields=fields), 0), resources, *queries)
-    for lucene_ranking, our_ranking in zip(theirs, ours, strict=True):
-        assert lucene_ranking.ids == our_ranking.ids
-        assert np.float32(lucene_ranking.scores) == pytest.approx(np.float32(our_ranking.scores), rel=1e-6)
+class TestOurOwnBm25:
+    """Beside Lucene's, on whatever documents."""
+
+    pytestmark = NEEDS_LUCENE
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        documents=st.lists(st.tuples(texts, texts), min_size=1, max_size=12),
+        queries=st.lists(texts, min_size=1, max_size=3),
+        k1=st.sampled_from([0.0, 0.9, 2.0]),
+        b=st.sampled_from([0.0, 0.4, 1.0]),
+        depth=st.integers(1, 6),
+        fields=st.sampled_from([None, APART, {"title": 3.0}]),
+    )
+    def test_ranks_alike(
+        self,
+        tmp_path: Path,
+        documents: list[tuple[str, str]],
+        queries: list[str],
+        k1: float,
+        b: float,
+        depth: int,
+        fields: dict[Any, float] | None,
+    ) -> None:
+        # No text is blank: with fields apart, Anserini would leave such a document out.
+        corpus = [Document(f"d{place}", f"{text} filling", title) for place, (title, text) in enumerate(documents)]
+        resources = resources_of(tmp_path, corpus, depth=depth)
+        theirs = ask(lucene(k1=k1, b=b, fields=fields), resources, *queries)
+        ours = ask(Bm25(Bm25Config(k1=k1, b=b, fields=fields), 0), resources, *queries)
+        for lucene_ranking, our_ranking in zip(theirs, ours, strict=True):
+            assert lucene_ranking.ids == our_ranking.ids
+            assert np.float32(lucene_ranking.scores) == pytest.approx(np.float32(our_ranking.scores), rel=1e-6)
 
 
 class TestImpacts:
     """Search by learned sparse vectors."""
 
-    pytestmark = needs_lucene
+    pytestmark = NEEDS_LUCENE
 
     @pytest.fixture
     def made(self, tmp_path: Path) -> Callable[..., Lucene]:
@@ -258,7 +261,7 @@ class TestImpacts:
 class TestIndexInTheCache:
     """Built once, charged always, never used half-built."""
 
-    pytestmark = needs_lucene
+    pytestmark = NEEDS_LUCENE
 
     def test_it_is_reused_for_other_settings_of_the_search_and_charged(self, tmp_path: Path) -> None:
         charged: list[Cost] = []
@@ -346,40 +349,40 @@ def test_is_a_model_and_costs_nothing_to_make() -> None:
     assert (model.batch_size, model.offers) == (7, frozenset({"ranking"}))
 
 
-@pytest.mark.lucene
-@needs_lucene[1]
-def test_the_parent_never_starts_java_and_pyserini_is_never_imported(tmp_path: Path, harness: Harness) -> None:
-    """Without network, without an OpenAI key, whatever JAVA_HOME says."""
-    (tmp_path / "lucene.yaml").write_text("name: lucene\nmodel:\n  kind: lucene\n")
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(
-        "import sys\nsys.modules['pyserini.search'] = sys.modules['openai'] = None\n"
-        "if not any('harness.worker' in word for word in sys.orig_argv):\n    sys.modules['jnius'] = None\n"
-    )
-    env = {
-        "PYTHONPATH": str(hidden),
-        "JAVA_HOME": "/nothing",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "OPENAI_API_KEY": "",
-    }
-    done = harness("eval", "lucene.yaml", "--task", "beir/python-docs", "--limit", "3", env=env)
-    assert done.returncode == 0, done.stderr
+class TestRuns:
+    """By the command line."""
 
+    pytestmark = NEEDS_LUCENE
 
-@pytest.mark.lucene
-@needs_lucene[1]
-@pytest.mark.data
-def test_published_figures(tmp_path: Path, data_root: Path, harness: Harness) -> None:
-    """castorini/pyserini 2cr/beir.yaml, BM25 flat and multifield on SciFact, to four digits."""
-    files = [ROOT / "submissions" / name for name in ("lucene-bm25.yaml", "lucene-bm25-multifield.yaml")]
-    done = harness("eval", *files, "--task", "beir/scifact", "--data", data_root)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(harness("results", "--json").stdout)
-    found = {(row["submission"], row["metric"]): round(row["value"], 4) for row in rows}
-    published = {
-        "lucene-bm25": {"nDCG@10": 0.6789, "R@100": 0.9253, "R@1000": 0.9767},
-        "lucene-bm25-multifield": {"nDCG@10": 0.6647, "R@100": 0.9076, "R@1000": 0.98},
-    }
-    for name, scores in published.items():
-        assert {metric: found[name, metric] for metric in scores} == scores
+    def test_only_the_worker_starts_java_and_nobody_imports_pyserini(self, tmp_path: Path, harness: Harness) -> None:
+        """Without network, without an OpenAI key, whatever JAVA_HOME says."""
+        (tmp_path / "lucene.yaml").write_text("name: lucene\nmodel:\n  kind: lucene\n")
+        hidden = tmp_path / "hidden"
+        hidden.mkdir()
+        (hidden / "sitecustomize.py").write_text(
+            "import sys\nsys.modules['pyserini.search'] = sys.modules['openai'] = None\n"
+            "if not any('harness.worker' in word for word in sys.orig_argv):\n    sys.modules['jnius'] = None\n"
+        )
+        env = {
+            "PYTHONPATH": str(hidden),
+            "JAVA_HOME": "/nothing",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+            "OPENAI_API_KEY": "",
+        }
+        done = harness("eval", "lucene.yaml", "--task", "beir/python-docs", "--limit", "3", env=env)
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.data
+    def test_published_figures(self, tmp_path: Path, data_root: Path, harness: Harness) -> None:
+        """castorini/pyserini 2cr/beir.yaml, BM25 flat and multifield on SciFact, to four digits."""
+        files = [ROOT / "submissions" / name for name in ("lucene-bm25.yaml", "lucene-bm25-multifield.yaml")]
+        done = harness("eval", *files, "--task", "beir/scifact", "--data", data_root)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(harness("results", "--json").stdout)
+        found = {(row["submission"], row["metric"]): round(row["value"], 4) for row in rows}
+        published = {
+            "lucene-bm25": {"nDCG@10": 0.6789, "R@100": 0.9253, "R@1000": 0.9767},
+            "lucene-bm25-multifield": {"nDCG@10": 0.6647, "R@100": 0.9076, "R@1000": 0.98},
+        }
+        for name, scores in published.items():
+            assert {metric: found[name, metric] for metric in scores} == scores
