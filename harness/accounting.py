@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from harness.contract import Example
 from harness.efficiency.work import Observed, Work
 from harness.errors import HarnessError
@@ -23,7 +25,7 @@ _BUDGET_SECONDS = 2.0
 
 
 def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Accounted:
-    """Ask the model for its phases, and time it on the examples, as far as it offers either.
+    """Ask the model for its phases and findings, and time it on the examples, as far as it offers any of them.
 
     A failure is a note and never the run's: all predictions are stored by then. A model whose predictions came from a
     cache is not timed, for it may have nothing loaded.
@@ -31,11 +33,12 @@ def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Acc
     notes: list[str] = []
     work: Work | None = _tried(getattr(model, "phases", None), notes, "its work cannot be counted")
     again = None if from_cache else getattr(model, "again", None)
+    found = _facts(_tried(getattr(model, "findings", None), notes, "it could not say what it found"), notes)
     observed = _tried(again and (lambda: observe(again, examples)), notes, "it could not be timed")
     if work is not None and not isinstance(work, Work):
         notes.append(f"phases returned a {type(work).__name__}, not a harness.efficiency.work.Work")
         work = None
-    return Accounted(work, observed, "; ".join(notes))
+    return Accounted(work, observed, "; ".join(notes), found)
 
 
 def observe(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> Observed:
@@ -54,6 +57,20 @@ def observe(again: Callable[[Sequence[Example]], Any], examples: Sequence[Exampl
             _answer(again, examples)
         seconds.append((clock() - before) / (rounds * len(examples)))
     return Observed(tuple(seconds), len(examples), "device" if elsewhere else "process CPU")
+
+
+def _facts(found: Any, notes: list[str]) -> dict[str, str | int | float]:
+    """What the model found, if it is something to show: finite numbers and text by name."""
+    if found is None:
+        return {}
+    try:
+        facts = msgspec.convert(found, dict[str, str | int | float])
+    except msgspec.ValidationError as error:
+        notes.append(f"findings returned something else than numbers and text by name: {error}")
+        return {}
+    unfit = [name for name, value in facts.items() if isinstance(value, float) and not math.isfinite(value)]
+    notes += [f"findings reported {name!r} as {facts.pop(name)}" for name in unfit]
+    return facts
 
 
 def _answer(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> None:

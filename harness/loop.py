@@ -232,7 +232,7 @@ class _Run:
             reply = Accounted(note=f"counting and timing the work took over {_ACCOUNT_SECONDS:g} s")
         if not isinstance(reply, Accounted):
             raise RunFailed(f"the worker sent {type(reply).__name__} instead of an account of its work")
-        self._recorder.account(reply.work, reply.observed, reply.note)
+        self._recorder.account(reply.work, reply.observed, reply.note, reply.findings)
 
     def _reply(self, worker: Worker, give_up_after: float = math.inf) -> Message | None:
         """The worker's next answer, None if it is late; keeps the lease alive and passes progress on meanwhile."""

@@ -89,6 +89,8 @@ class Accounted(msgspec.Struct, frozen=True, tag="accounted"):
     observed: Observed | None = None
     note: str = ""
     """Why something is missing."""
+    findings: dict[str, str | int | float] = {}
+    """Facts that the model found out while it answered."""
 
 
 Message: TypeAlias = Setup | Prepare | Predict | Account | Advanced | PrepareDone | Predicted | Accounted | Fault

@@ -82,3 +82,31 @@ def test_phases_of_another_kind_are_refused() -> None:
 def test_a_slow_model_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.accounting._BUDGET_SECONDS", 0.0)
     assert len(observe(Describes().again, EXAMPLES).seconds) == 1
+
+
+class Finds:
+    def __init__(self, found: Any) -> None:
+        self._found = found
+
+    def findings(self) -> Any:
+        return self._found
+
+
+def test_what_was_found_out_is_kept() -> None:
+    found = account(Finds({"search_recall_at_10": 0.5, "queries": 3, "index": "graph"}), EXAMPLES, from_cache=True)
+    assert found.findings == {"search_recall_at_10": 0.5, "queries": 3, "index": "graph"}
+    assert found.note == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kept", "note"),
+    [
+        ([1, 2], {}, "something else than numbers and text"),
+        ({"recall": [0.5]}, {}, "something else than numbers and text"),
+        ({"recall": float("nan"), "queries": 3}, {"queries": 3}, "'recall' as nan"),
+    ],
+)
+def test_findings_that_cannot_be_shown_are_a_note(wrong: Any, kept: dict[str, Any], note: str) -> None:
+    found = account(Finds(wrong), EXAMPLES, from_cache=True)
+    assert found.findings == kept
+    assert note in found.note

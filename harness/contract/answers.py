@@ -66,7 +66,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     postings: int = 0
     """Inverted-list entries visited."""
     nodes: int = 0
-    """Graph nodes visited."""
+    """Nodes of a graph, or clusters of an inverted file, visited."""
     documents: int = 0
     """Documents scored (scanned or reranked)."""
 
@@ -116,9 +116,11 @@ class Model(Protocol):
         """Answer the examples; one left out counts as unanswered."""
         ...
 
-    # Two methods are optional. They are called after the last prediction, and nothing that they do is charged.
+    # Three methods are optional. They are called after the last prediction, and nothing that they do is charged.
     #
     # phases() -> harness.efficiency.work.Work
     #     What each stage of the predictions' usage takes, in operations: never a number of seconds.
+    # findings() -> Mapping[str, str | int | float]
+    #     Facts that only the predictions show, such as an approximate search's recall, beside those of prepare.
     # again(examples) -> Sequence[Prediction]
     #     The same answers, without any cache: called several times to measure seconds.

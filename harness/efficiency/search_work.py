@@ -1,4 +1,4 @@
-"""What searching an index takes, counted: postings of an inverted index, vectors of a flat one.
+"""What searching an index takes, counted: postings of an inverted index, vectors of a flat one, nodes and codes.
 
 Searches are limited by what they read: one query does two operations for each number that it loads, so their
 operations are of kind "scan", priced by bytes.
@@ -46,3 +46,34 @@ def embedding_bag(tokens: int, dimensions: int) -> Phase:
     vector = float(_SCORE_BYTES * dimensions)
     mean = Operation("embedding_bag", "gather", "float32", 1.0, float(tokens * dimensions), size, vector, size)
     return Phase("encode", (mean,))
+
+
+def vector(dimensions: int) -> Phase:
+    """The inner product of a query with one vector that a graph leads to."""
+    size = float(_SCORE_BYTES * dimensions)
+    return Phase("vectors", (Operation("inner_product", "scan", "float32", 1.0, 2.0 * dimensions, size, 0.0),))
+
+
+def graph_node(links: int) -> Phase:
+    """The links of one node of a graph of neighbours."""
+    return Phase("nodes", (Operation("links", "scan", "float32", 1.0, 0.0, float(_ID_BYTES * links), 0.0),))
+
+
+def code(code_bytes: int) -> Phase:
+    """One product-quantised vector: its id and its bytes are read, and a table's entry, in cache, for each byte."""
+    size = float(2 * _ID_BYTES + code_bytes)
+    return Phase("codes", (Operation("code", "scan", "float32", 1.0, float(code_bytes), size, 0.0),))
+
+
+def tables(dimensions: int, centroids: int = 256) -> Phase:
+    """Inner products of the parts of a query with every centroid of a product quantiser."""
+    entry = Operation(
+        "tables",
+        "scan",
+        "float32",
+        1.0,
+        2.0 * dimensions * centroids,
+        float(_SCORE_BYTES * dimensions * centroids),
+        0.0,
+    )
+    return Phase("tables", (entry,))

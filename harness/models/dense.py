@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from harness.config import ModelConfig, in_field
 from harness.contract import Corpus, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
-from harness.efficiency.search_work import flat_scan
 from harness.efficiency.work import Stage, Work, tallied
 from harness.errors import RunFailed
+from harness.models.vector_search import VectorSearchConfig
 
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Float32, Shard
@@ -36,8 +36,9 @@ class EmbedAndSearch:
     query_prefix = ""
     document_prefix = ""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VectorSearchConfig) -> None:
         self.batch_size = config.batch_size or 1024
+        self._search = config
         self._encode: Encode | None = None
 
     def identity(self) -> dict[str, object]:
@@ -56,7 +57,9 @@ class EmbedAndSearch:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
         from harness.retrieval.embedding_cache import EmbeddingCache
         from harness.retrieval.order import TieOrder
+        from harness.retrieval.vector_index import FlatIndex
 
+        self._search.require_library()
         identity = self.identity()
         self._folder_of_ledgers = resources.cache
         self._cache = EmbeddingCache(resources.cache, identity)
@@ -68,17 +71,18 @@ class EmbedAndSearch:
             self._shards.append(self._embed(texts, _Advance(resources, len(self._ids))))
             self._ids += [document.id for document in documents]
             resources.progress(len(self._ids), len(resources.corpus), "documents")
-        self._order = TieOrder.of(self._ids)
         self._charge = resources.charge
         self._charge_reused(self._shards)
+        vectors = FlatIndex(self._shards, TieOrder.of(self._ids))
+        self._index = self._search.index_of(vectors, resources)
         return Prepared(
-            index_ram_bytes=0,
-            index_disk_bytes=sum(shard.disk_bytes for shard in self._shards),
+            index_ram_bytes=self._index.ram_bytes,
+            index_disk_bytes=self._index.disk_bytes,
             facts={
-                "dimensions": self._shards[0].vectors().shape[1] if self._shards else 0,
+                "dimensions": vectors.dimensions,
                 "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),
                 "truncated_documents": sum(shard.work.truncated for shard in self._shards),
-                "index": "flat float32, memory-mapped from disk",
+                "index": self._index.description,
                 "encoder_identity": self._cache.folder.name,
             },
         )
@@ -96,31 +100,23 @@ class EmbedAndSearch:
         return self._ranked(examples, embedded.vectors, embedded.work)
 
     def phases(self) -> Work:
-        """Encoding a query and scanning a flat index; before that, encoding the corpus."""
-        dimensions = self._shards[0].vectors().shape[1] if self._shards else 0
-        scan = Stage(
-            "search",
-            once=flat_scan(len(self._ids), dimensions),
-            index_bytes=4 * len(self._ids) * dimensions,
-        )
+        """Encoding a query and searching the index; before that, encoding the corpus."""
         encoded = (_encoding(shard.work, row) for shard in self._shards for row in range(len(shard.work.tokens)))
-        return Work((self.encode_stage(self._folder_of_ledgers), scan), tallied(encoded, with_batches=True))
+        stages = self.encode_stage(self._folder_of_ledgers), self._index.stage()
+        return Work(stages, tallied(encoded, with_batches=True))
+
+    def findings(self) -> dict[str, float]:
+        """How much of the exact answers an approximate search found."""
+        return self._index.findings()
 
     def _ranked(self, examples: Sequence[Example], queries: Float32, work: EncoderWork) -> list[Prediction]:
-        from harness.retrieval.exact_search import search
-
-        chunks = (shard.vectors() for shard in self._shards)
-        hits = search(queries, chunks, self._depth, self._order)
-        scan = Usage(stage="search", documents=len(self._ids))
         return [
             Prediction(
                 example.id,
-                Ranking([self._ids[place] for place in places], scores),
-                (_encoding(work, row), scan),
+                Ranking([self._ids[place] for place in found.documents], found.scores),
+                (_encoding(work, row), found.usage),
             )
-            for row, (example, places, scores) in enumerate(
-                zip(examples, hits.documents.tolist(), hits.scores.tolist(), strict=True)
-            )
+            for row, (example, found) in enumerate(zip(examples, self._index.search(queries, self._depth), strict=True))
         ]
 
     def _charge_reused(self, shards: Sequence[Shard]) -> None:
@@ -192,7 +188,7 @@ def _resolve(model: str, info: ValidationInfo) -> str:
     return str(path.resolve()) if is_path else model
 
 
-class DenseConfig(ModelConfig):
+class DenseConfig(VectorSearchConfig):
     """A text encoder and how it is used."""
 
     model: Annotated[str, AfterValidator(_resolve)]
@@ -228,7 +224,7 @@ class DenseConfig(ModelConfig):
 
 
 class Dense(EmbedAndSearch):
-    """A text encoder with exact search over its embeddings."""
+    """A text encoder, and search over its embeddings."""
 
     kind: ClassVar[str] = "dense"
     version: ClassVar[str] = "1"

@@ -17,12 +17,13 @@ from harness.efficiency.search_work import embedding_bag
 from harness.efficiency.work import Stage
 from harness.errors import SubmissionError
 from harness.models.dense import EmbedAndSearch, Encode
+from harness.models.vector_search import VectorSearchConfig
 
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Float32
 
 
-class StaticConfig(ModelConfig):
+class StaticConfig(VectorSearchConfig):
     """Which of the tables that ship in the wordllama package."""
 
     config: str = Field(default="l2_supercat", pattern=r"^\w+$")

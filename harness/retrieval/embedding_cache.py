@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ import msgspec
 import numpy as np
 
 from harness.contract import Cost
+from harness.durable import written_whole
 from harness.errors import RunFailed
 from harness.meter import Stopwatch
 
@@ -158,18 +157,6 @@ def _file_sha256(path: Path) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        raise RunFailed(
-            f"cannot write the embedding cache {path}: {error.strerror}",
-            hint="Shards that were finished are kept; the same command continues after them.",
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    hint = "Shards that were finished are kept; the same command continues after them."
+    with written_whole(path, hint=hint) as file:
+        file.write_bytes(content)

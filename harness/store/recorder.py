@@ -122,9 +122,16 @@ class Recorder:
         with self._owned():
             pass
 
-    def account(self, work: Work | None, observed: Observed | None, note: str) -> None:
-        """Keep what the model's work is, and how long an example took, as far as either is known."""
+    def account(
+        self,
+        work: Work | None,
+        observed: Observed | None,
+        note: str,
+        findings: Mapping[str, str | int | float] | None = None,
+    ) -> None:
+        """Keep what the model's work is, how long an example took, and what it found out, as far as they are known."""
         with self._owned() as session:
+            _add_facts(session.get(AttemptRow, self._attempt_id), findings or {})
             row = session.get(WorkRow, self._run_id) or WorkRow(run_id=self._run_id)
             row.ledger_digest = _kept_ledger(session, work) if work else None
             row.preparing = pack(work.preparing if work else ())
@@ -236,6 +243,13 @@ def _add_titles(session: Session, task_id: int, titles: Mapping[str, str]) -> No
 def _last_prepared(session: Session, run_id: int) -> AttemptRow | None:
     finished = AttemptRow.run_id == run_id, AttemptRow.prepared.is_not(None)
     return session.scalars(select(AttemptRow).where(*finished).order_by(AttemptRow.number.desc())).first()
+
+
+def _add_facts(attempt: AttemptRow | None, findings: Mapping[str, str | int | float]) -> None:
+    if findings and attempt is not None and attempt.prepared is not None:
+        prepared = msgspec.msgpack.decode(attempt.prepared, type=Prepared)
+        shown = msgspec.structs.replace(prepared, facts={**prepared.facts, **findings})
+        attempt.prepared = msgspec.msgpack.encode(shown)
 
 
 def _add_index(run: RunRow, attempt: AttemptRow | None) -> None:

@@ -163,5 +163,5 @@ def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, encode: Cou
         cache.folder.rmdir()
         return encode(texts)
 
-    with pytest.raises(RunFailed, match="cannot write the embedding cache"):
+    with pytest.raises(RunFailed, match=r"cannot write .*\.npy"):
         cache.shard(TEXTS, deleted_meanwhile)

@@ -146,6 +146,16 @@ def test_finished_run_has_its_scores_costs_and_statistics(database: Database, re
     assert attempt.log == "what it printed"
 
 
+def test_what_a_model_found_out_stands_beside_what_it_prepared(database: Database, recorder: Recorder) -> None:
+    recorder.start_attempt("test", {})
+    recorder.prepared(Prepared(10, 5, facts={"terms": 3}), Cost(2.0, 3.0, 100))
+    recorder.add_block(0, BATCH, Cost())
+    recorder.account(None, None, "", {"search_recall_at_10": 0.9})
+    recorder.end_attempt("done", "")
+    recorder.finish([StoredScore("nDCG@10", 0.5, 0.25, 0.75, 3, True)], {"nDCG@10": np.zeros(3)}, 1.0, {})
+    assert read.run(database, recorder.key).prepared == {"terms": 3, "search_recall_at_10": 0.9}
+
+
 def test_killed_attempts_are_kept_apart_and_not_charged(tmp_path: Path, database: Database, recorder: Recorder) -> None:
     recorder.start_attempt("test", {})
     recorder.prepared(Prepared(), Cost(cpu_seconds=100.0))

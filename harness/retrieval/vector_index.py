@@ -1,0 +1,93 @@
+"""Where embeddings are searched: what every index of them answers, and the flat one, which looks at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from harness.contract import Usage
+from harness.efficiency.search_work import flat_scan
+from harness.efficiency.work import Stage
+from harness.retrieval.embedding_cache import Shard
+from harness.retrieval.exact_search import search
+from harness.retrieval.order import Float32, TieOrder
+
+
+class Found(NamedTuple):
+    """What was found for a query, best first, and the work that it took."""
+
+    documents: list[int]
+    """Positions in the corpus."""
+    scores: list[float]
+    usage: Usage
+
+
+class VectorIndex(Protocol):
+    """An index of the vectors of a corpus."""
+
+    @property
+    def description(self) -> str:
+        """What kind of index it is, in a few words."""
+        ...
+
+    @property
+    def ram_bytes(self) -> int:
+        """What it holds in memory."""
+        ...
+
+    @property
+    def disk_bytes(self) -> int:
+        """What a search reads from disk."""
+        ...
+
+    def search(self, queries: Float32, depth: int) -> Iterator[Found]:
+        """At most `depth` documents for each of `queries` [q, d], by score and then by id, both descending."""
+        ...
+
+    def stage(self) -> Stage:
+        """What the work of a search is, in operations."""
+        ...
+
+    def findings(self) -> dict[str, float]:
+        """Facts that only the searches show."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlatIndex:
+    """The vectors as they are, mapped from disk a shard at a time: exact, whatever the shards, tiles and threads."""
+
+    shards: Sequence[Shard]
+    order: TieOrder
+
+    description = "flat float32, memory-mapped from disk"
+    ram_bytes = 0
+
+    @property
+    def disk_bytes(self) -> int:
+        return sum(shard.disk_bytes for shard in self.shards)
+
+    @property
+    def dimensions(self) -> int:
+        return self.shards[0].vectors().shape[1] if self.shards else 0
+
+    def chunks(self) -> Iterator[Float32]:
+        """The vectors of shard after shard, in memory only while they are read."""
+        return (shard.vectors() for shard in self.shards)
+
+    def search(self, queries: Float32, depth: int) -> Iterator[Found]:
+        """The best documents of all, in one pass over them for all queries."""
+        hits = search(queries, self.chunks(), depth, self.order)
+        scan = Usage(stage="search", documents=len(self.order.rank))
+        for documents, scores in zip(hits.documents.tolist(), hits.scores.tolist(), strict=True):
+            yield Found(documents, scores, scan)
+
+    def stage(self) -> Stage:
+        """A scan of all vectors."""
+        count = len(self.order.rank)
+        return Stage("search", once=flat_scan(count, self.dimensions), index_bytes=4 * count * self.dimensions)
+
+    def findings(self) -> dict[str, float]:
+        """None: an exact search misses nothing."""
+        return {}
