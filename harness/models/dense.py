@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from harness.config import ModelConfig, in_field
-from harness.contract import Corpus, Document, Example, Prediction, Prepared, Ranking, Resources, Usage
+from harness.contract import Document, Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.efficiency.work import Stage, Work, tallied
 from harness.errors import RunFailed
 from harness.models.vector_search import VectorSearchConfig
@@ -55,7 +54,7 @@ class EmbedAndSearch:
 
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
-        from harness.retrieval.embedding_cache import EmbeddingCache
+        from harness.retrieval.embedding_cache import EmbeddingCache, blocks
         from harness.retrieval.order import TieOrder
         from harness.retrieval.vector_index import FlatIndex
 
@@ -66,10 +65,10 @@ class EmbedAndSearch:
         self._depth = resources.request.depth
         self._ids: list[str] = []
         self._shards: list[Shard] = []
-        for documents in _blocks(resources.corpus):
-            texts = [self.document_prefix + document_text(document) for document in documents]
+        documents = ((document.id, self.document_prefix + document_text(document)) for document in resources.corpus)
+        for ids, texts in blocks(documents):
             self._shards.append(self._embed(texts, _Advance(resources, len(self._ids))))
-            self._ids += [document.id for document in documents]
+            self._ids += ids
             resources.progress(len(self._ids), len(resources.corpus), "documents")
         self._charge = resources.charge
         self._charge_reused(self._shards)
@@ -160,14 +159,6 @@ def _query_text(example: Example) -> str:
     return example.input
 
 
-def _blocks(corpus: Corpus) -> Iterator[list[Document]]:
-    from harness.retrieval.embedding_cache import SHARD_TEXTS
-
-    documents = iter(corpus)
-    while block := list(islice(documents, SHARD_TEXTS)):
-        yield block
-
-
 def _encoding(work: EncoderWork, row: int) -> Usage:
     return Usage(
         stage="encode",
@@ -237,12 +228,13 @@ class Dense(EmbedAndSearch):
         self.document_prefix = config.document_prefix
 
     def identity(self) -> dict[str, object]:
-        from harness.retrieval.encoder import file_digests, locate
+        from harness.retrieval.encoder import WIDTH_STEP, file_digests, locate
 
         self._folder = locate(self._config.model, self._config.revision)
         return {
             "files": file_digests(self._folder),
             "settings": asdict(self._settings()),
+            "padded_to": WIDTH_STEP,
             "versions": {name: metadata.version(name) for name in ("tokenizers", "torch", "transformers")},
         }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Float32: TypeAlias = npt.NDArray[np.float32]
 
 SHARD_TEXTS = 1024
+"""Texts of a shard at most: what a crash can lose."""
+_MEAN_TEXTS = 512
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -123,6 +126,25 @@ class EmbeddingCache:
         _write(path, content)
         _write(self.folder / f"{name}.json", msgspec.json.encode(record))
         return Shard(path, record.work, record.cost, reused=False)
+
+
+def blocks(documents: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:
+    """Ids and texts of (id, text) pairs, in the blocks that become shards.
+
+    A block ends with a text whose checksum says so (one in 512), or at `SHARD_TEXTS`. So its ends are where its own
+    texts put them, and two corpora with a run of documents in common share the shards of that run, wherever it lies in
+    either (content-defined chunking: Muthitacharoen, Chen and Mazières 2001, "A Low-bandwidth Network File System").
+    """
+    ids: list[str] = []
+    texts: list[str] = []
+    for id, text in documents:
+        ids.append(id)
+        texts.append(text)
+        if len(texts) == SHARD_TEXTS or zlib.crc32(text.encode()) % _MEAN_TEXTS == 0:
+            yield ids, texts
+            ids, texts = [], []
+    if texts:
+        yield ids, texts
 
 
 def digest(value: object) -> str:

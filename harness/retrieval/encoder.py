@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Pooling = Literal["mean", "cls", "last", "max"]
 PACKAGE = "package:"
+WIDTH_STEP = 8
+"""Texts are padded to a multiple of so many tokens."""
 _READ_BY_LOADERS = ("*.safetensors", "*.json", "*.txt", "*.model")
 
 
@@ -61,9 +64,10 @@ class TextEncoder:
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Embedded:
         """Vectors of the texts, in their order, [n, d] float32, with the work they took.
 
-        Batches hold texts of similar token counts and are padded to their longest; the same texts in the same
-        order give the same batches, hence the same bits on the same machine. `done` hears how many texts a batch
-        had.
+        A text is padded by its own length alone, to a multiple of eight tokens, and batches hold texts of one padded
+        length: a vector does not depend on what else is encoded with it, nor on the batch size, down to the last bit
+        where the machine's matrix product does not depend on the number of rows (float32 on a CPU). `done` hears how
+        many texts a batch had.
         """
         import numpy as np
         import torch
@@ -71,7 +75,7 @@ class TextEncoder:
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         ids = [encoding.ids for encoding in encodings]
         lengths = [len(tokens) for tokens in ids]
-        longest_first = sorted(range(len(ids)), key=lambda place: -lengths[place])
+        widths = [min(-(-length // WIDTH_STEP) * WIDTH_STEP, self._settings.max_length) for length in lengths]
         work = Work(
             tokens=lengths,
             truncated=sum(bool(encoding.overflowing) for encoding in encodings),
@@ -80,23 +84,23 @@ class TextEncoder:
         )
         vectors = np.empty((0, 0), dtype=np.float32)
         with torch.inference_mode():
-            for batch in _batches(longest_first, self._settings.batch_size):
-                states = self._forward([ids[place] for place in batch])
+            for batch in _batches(widths, self._settings.batch_size):
+                width = widths[batch[0]]
+                states = self._forward([ids[place] for place in batch], width)
                 if not vectors.size:
                     vectors = np.empty((len(ids), states.shape[1]), dtype=np.float32)
                 vectors[batch] = states.numpy()
                 for place in batch:
                     work.batch_rows[place] = len(batch)
-                    work.batch_tokens[place] = lengths[batch[0]]
+                    work.batch_tokens[place] = width
                 if done:
                     done(len(batch))
         return Embedded(vectors, work)
 
-    def _forward(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Pooled vectors [rows, d], float32 on the CPU, of token ids sorted by length, longest first."""
+    def _forward(self, ids: Sequence[Sequence[int]], width: int) -> torch.Tensor:
+        """Pooled vectors [rows, d], float32 on the CPU, of token ids, padded to `width`."""
         import torch
 
-        width = len(ids[0])
         padded = [[*tokens, *[self._pad_id] * (width - len(tokens))] for tokens in ids]
         lengths = torch.tensor([len(tokens) for tokens in ids])
         mask = (torch.arange(width) < lengths[:, None]).long().to(self._device)
@@ -108,9 +112,12 @@ class TextEncoder:
         return pooled.cpu()
 
 
-def _batches(places: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(places), size):
-        yield places[start : start + size]
+def _batches(widths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Places of texts of one width, at most `size` together, widest first."""
+    widest_first = sorted(range(len(widths)), key=lambda place: -widths[place])
+    for _, same in groupby(widest_first, key=widths.__getitem__):
+        while batch := list(islice(same, size)):
+            yield batch
 
 
 def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:

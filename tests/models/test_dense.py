@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.contract import Corpus, Cost, Document, Example, Inputs, Prediction, Prepared, Ranking, Request, Resources
@@ -90,7 +93,7 @@ def test_minilm_finds_what_a_query_means_and_counts_its_work(tmp_path: Path) -> 
     assert prepared.facts["document_tokens"] == 12 + 12 + 12
     assert prepared.index_disk_bytes >= 3 * 384 * 4
     encode, scan = predictions[2].usage
-    assert (encode.stage, encode.prompt_tokens, encode.batch_rows, encode.batch_tokens) == ("encode", 3, 3, 3)
+    assert (encode.stage, encode.prompt_tokens, encode.batch_rows, encode.batch_tokens) == ("encode", 3, 3, 8)
     assert (scan.stage, scan.documents) == ("search", 3)
 
 
@@ -140,7 +143,7 @@ def test_pooling_ignores_padding(tiny_bert: Path, pooling: Pooling) -> None:
     alone = encoder.encode(["cell gene"])
     beside_longer = encoder.encode(["star moon star moon star moon", "cell gene"])
     assert beside_longer.work.batch_tokens == [8, 8]
-    np.testing.assert_allclose(beside_longer.vectors[1], alone.vectors[0], atol=1e-5)
+    np.testing.assert_array_equal(beside_longer.vectors[1], alone.vectors[0])
 
 
 def test_pooling_follows_its_definition(tiny_bert: Path) -> None:
@@ -163,6 +166,42 @@ def test_long_texts_are_cut_keep_their_last_special_token_and_are_counted(tiny_b
     assert embedded.work.tokens == [5, 5]
     assert embedded.work.truncated == 1
     np.testing.assert_array_equal(embedded.vectors[0], embedded.vectors[1])
+
+
+words = st.lists(st.sampled_from(WORDS[4:9]), min_size=1, max_size=14).map(" ".join)
+
+
+@given(
+    st.lists(words, min_size=1, max_size=12), st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(1, 9)
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rankings_depend_neither_on_batches_of_queries_nor_on_those_of_the_encoder(
+    tiny_bert: Path, tmp_path: Path, queries: list[str], sizes: list[int], encode_batch_size: int
+) -> None:
+    documents = [
+        Document(id=f"{one}-{other}", text=f"{one} {other} {one}") for one in WORDS[4:9] for other in WORDS[4:9]
+    ]
+    config = DenseConfig(model=str(tiny_bert), max_length=16)
+    _, together = run(config, tmp_path, queries, documents)
+    model = Dense(config.model_copy(update={"encode_batch_size": encode_batch_size}), 0)
+    model.prepare(resources_of(tmp_path, documents))
+    left = iter([Example(f"q{number}", query) for number, query in enumerate(queries)])
+    answers: list[Prediction] = []
+    for size in itertools.cycle(sizes):
+        if not (batch := list(itertools.islice(left, size))):
+            break
+        answers += model.predict(batch)
+    assert [ranking(answer) for answer in answers] == [ranking(answer) for answer in together]
+
+
+def test_a_text_is_padded_by_its_own_length(tiny_bert: Path) -> None:
+    encoder = TextEncoder(tiny_bert, EncoderSettings(max_length=12, batch_size=2))
+    work = encoder.encode(
+        ["cell", "cell gene star moon protein star moon", "gene", "star", " ".join(["cell"] * 20)]
+    ).work
+    assert work.tokens == [3, 9, 3, 3, 12]
+    assert work.batch_tokens == [8, 12, 8, 8, 12]
+    assert sorted(work.batch_rows) == [1, 2, 2, 2, 2]
 
 
 def test_prefixes_are_part_of_the_text(tiny_bert: Path, tmp_path: Path) -> None:

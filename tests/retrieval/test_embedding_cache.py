@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.contract import Cost
 from harness.errors import RunFailed
-from harness.retrieval.embedding_cache import Embedded, EmbeddingCache, Work, total_cost
+from harness.retrieval.embedding_cache import SHARD_TEXTS, Embedded, EmbeddingCache, Work, blocks, total_cost
 
 TEXTS = ["one", "two", "three"]
 
@@ -58,6 +60,37 @@ def test_other_work_is_not_mistaken_for_it(
 ) -> None:
     EmbeddingCache(tmp_path, {"weights": "a"}).shard(TEXTS, encode)
     assert not EmbeddingCache(tmp_path, identity).shard(texts, encode).reused
+
+
+def named(count: int, first: int = 0) -> list[tuple[str, str]]:
+    return [(f"d{number}", f"document {number}") for number in range(first, first + count)]
+
+
+def test_a_corpus_is_cut_in_order_into_blocks_of_bounded_size() -> None:
+    cut = list(blocks(named(20_000)))
+    assert [pair for ids, texts in cut for pair in zip(ids, texts, strict=True)] == named(20_000)
+    sizes = [len(texts) for _, texts in cut]
+    assert max(sizes) == SHARD_TEXTS
+    assert 300 < sum(sizes) / len(sizes) < 600
+    assert list(blocks([])) == []
+
+
+@given(st.integers(0, 20_000), st.lists(st.text(max_size=5), min_size=1, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_documents_put_in_anywhere_leave_nearly_all_blocks_as_they_were(place: int, added: list[str]) -> None:
+    corpus = named(20_000)
+    longer = [*corpus[:place], *((f"new{number}", text) for number, text in enumerate(added)), *corpus[place:]]
+    before = {tuple(texts) for _, texts in blocks(corpus)}
+    new = [texts for _, texts in blocks(longer) if tuple(texts) not in before]
+    assert sum(map(len, new)) <= 6 * SHARD_TEXTS
+
+
+def test_a_corpus_shares_the_shards_of_a_longer_one(tmp_path: Path, encode: CountingEncoder) -> None:
+    cache = EmbeddingCache(tmp_path, {})
+    for _, texts in blocks(named(9_000)):
+        cache.shard(texts, encode)
+    part = [cache.shard(texts, encode) for _, texts in blocks(named(4_000, first=3_000))]
+    assert sum(len(shard.work.tokens) for shard in part if shard.reused) > 2_000
 
 
 def damage_truncate(path: Path) -> None:
