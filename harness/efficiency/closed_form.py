@@ -94,7 +94,8 @@ def request_estimate(
     reduced = request.batch * decoder.hidden_size * decoder.element_bytes
     placed = [Placed(prefill, accelerators, reduced * request.prompt_tokens), Placed(step, accelerators, reduced)]
     seconds = PhaseTable.of(placed, hardware, stack).seconds(stack.constants)
-    return Estimate(bound, max(bound, float(seconds[0] + steps * seconds[1])), stack.error_p90)
+    error = stack.error_on(hardware.name, [prefill, step] if steps else [prefill])
+    return Estimate(bound, max(bound, float(seconds[0] + steps * seconds[1])), error)
 
 
 def _combined(operations: tuple[Operation, ...], weights: list[float]) -> Operation:

@@ -32,7 +32,7 @@ class MissingNumber(InputError):
 
 
 class Hardware(BaseModel):
-    """One accelerator (or CPU socket). Rates are dense vendor peaks in FLOP/s and bytes/s; unknown numbers are None."""
+    """One accelerator, CPU socket or CPU core. Rates are dense vendor peaks in FLOP/s and bytes/s; unknown is None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +44,10 @@ class Hardware(BaseModel):
     link_bytes_per_second: Positive | None = None
     """To the other accelerators, in one direction."""
     power_watts: Positive | None = None
+    cache_bytes: Positive | None = None
+    """Of the last-level cache, for bounds. None where every byte is charged to memory, as for GPUs."""
+    cache_bandwidth_bytes_per_second: Positive | None = None
+    """Of reading from it, and as much again for writing to it."""
     multiprocessors: Positive | None = None
     """Of a GPU; None where a product is not computed in waves of tiles."""
     dollars_per_hour_low: Positive | None = None

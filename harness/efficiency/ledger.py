@@ -8,8 +8,15 @@ from typing import Literal
 
 import msgspec
 
-OperationKind = Literal["matmul", "attention", "convolution", "gather", "norm", "pointwise", "scan", "other"]
-"""matmul, attention and convolution use the matrix units; pointwise passes are what a fused kernel would absorb."""
+OperationKind = Literal[
+    "matmul", "attention", "convolution", "gather", "norm", "pointwise", "scan", "other", "temporary", "pass", "call"
+]
+"""What decides how it is priced.
+
+matmul, attention and convolution use the matrix units. gather reads or writes here and there, scan a stretch of
+memory. norm and pointwise passes are what a fused kernel would absorb. The last three are an implementation's own, on a
+host: an intermediate array written and read again, a further pass over what was read already, calls of an interpreter.
+"""
 
 
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -156,7 +156,7 @@ def _stage_seconds(
         stack=side.stack.name if side.stack else "",
         bound_seconds=float(np.sum(times * bounds)),
         calibrated_seconds=calibrated,
-        error_p90=side.stack.error_p90 if side.stack else None,
+        error_p90=side.stack.error_on(side.hardware.name, [p.phase for p, _ in placed]) if side.stack else None,
         phases=tuple((p.phase, float(count)) for (p, _), count in zip(placed, times, strict=True)),
     )
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.config import ModelConfig
 from harness.contract import Corpus, Example, Prediction, Prepared, Progress, Ranking, Resources, Usage
-from harness.efficiency.search_work import candidate, posting
+from harness.efficiency.search_work import posting, query, query_terms
 from harness.efficiency.work import Stage, Work
 from harness.errors import InputError
 from harness.retrieval.analysis import Analyzer, StemmerName, StopListName, TokenizerName
@@ -102,9 +102,16 @@ class Bm25:
     again = predict  # nothing is remembered from query to query
 
     def phases(self) -> Work:
-        """The postings that a query visits, and the choice among the documents that they lead to."""
-        each = {"postings": posting(), "documents": candidate()}
-        return Work((Stage("search", device="host", each=each, index_bytes=self._index.nbytes),))
+        """The terms of a query, the postings that it visits, and the choice of the best among all documents."""
+        search = Stage(
+            "search",
+            device="host",
+            once=query(len(self._index.ids), self._depth),
+            each={"postings": posting()},
+            prompt=((1, query_terms(1)), (2, query_terms(2))),
+            index_bytes=self._index.nbytes,
+        )
+        return Work((search,))
 
     def _answer(self, example: Example) -> Prediction:
         if not isinstance(example.input, str):
@@ -112,15 +119,16 @@ class Bm25:
                 f"bm25 searches for text, but example {example.id!r} is a {type(example.input).__name__}",
                 hint="Run bm25 on tasks whose queries are strings.",
             )
-        hits = self._search(example.input, example.candidates)
+        terms = self._index.analyzer.terms(example.input)
+        hits = self._search(terms, example.candidates)
         ids = self._index.ids
         ranking = Ranking([ids[position] for position in hits.documents.tolist()], hits.scores.tolist())
-        usage = Usage(stage="search", postings=hits.postings, documents=hits.scored)
+        usage = Usage(stage="search", prompt_tokens=len(terms), postings=hits.postings, documents=hits.scored)
         return Prediction(example.id, ranking, (usage,))
 
-    def _search(self, query: str, candidates: tuple[str, ...] | None) -> Hits:
+    def _search(self, terms: Sequence[str], candidates: tuple[str, ...] | None) -> Hits:
         among = None if candidates is None else self._places_of(candidates)
-        return self._index.search(self._index.analyzer.terms(query), self._depth, among)
+        return self._index.search(terms, self._depth, among)
 
     def _places_of(self, candidates: tuple[str, ...]) -> Ints:
         """Positions of the candidates that are in the corpus, each once."""

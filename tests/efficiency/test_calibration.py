@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from harness.efficiency.calibration import Measurements, fit
+from harness.efficiency.measured import measured_rows
 from harness.efficiency.stacks import Constants, stack
-from harness.efficiency.validation import measured_rows, measurements
+from harness.efficiency.validation import measurements
 
 TRUE = Constants(
     compute_efficiency=0.5,
@@ -61,3 +62,19 @@ def test_the_fit_is_deterministic(made: Measurements) -> None:
 def test_choosing_measurements_keeps_their_predictions(made: Measurements) -> None:
     chosen = np.arange(len(made.seconds)) % 3 == 1
     assert made.only(chosen).predicted(TRUE) == pytest.approx(made.predicted(TRUE)[chosen])
+
+
+def test_a_cpu_has_six_constants_and_an_accelerator_five(made: Measurements) -> None:
+    assert fit(made).gather_efficiency is None
+    rows = measured_rows("numpy-cpu")
+    assert fit(measurements(rows, stack("numpy-cpu"))).gather_efficiency is not None
+
+
+def test_moving_bytes_and_multiplying_take_turns_on_a_cpu() -> None:
+    rows = measured_rows("pytorch-cpu")[:3]
+    on_cpu = stack("pytorch-cpu")
+    overlapping = on_cpu.model_copy(update={"runs_on": "accelerator"})
+    assert np.all(
+        measurements(rows, on_cpu).predicted(on_cpu.constants)
+        > measurements(rows, overlapping).predicted(on_cpu.constants)
+    )

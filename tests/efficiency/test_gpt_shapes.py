@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import harness.efficiency
-from harness.efficiency.gpt_shapes import Shape, decode, prefill
-from harness.efficiency.language_models import language_model_ledger, load_config
+from harness.efficiency.gpt_shapes import Shape, decode, encode, prefill
+from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
 from harness.efficiency.ledger import Ledger, Phase
 
 CONFIGS = Path(harness.efficiency.__file__).parent / "configs"
@@ -60,3 +60,27 @@ def test_a_traced_ledger_costs_about_what_the_formula_costs(name: str) -> None:
         assert a.bound_seconds == pytest.approx(b.bound_seconds, rel=0.01)
         # The closed form has one product for queries, keys and values, as the stacks do: other waves at few rows.
         assert a.calibrated_seconds == pytest.approx(b.calibrated_seconds, rel=0.15)
+
+
+ENCODERS = {
+    "all-MiniLM-L6-v2": Shape(6, 384, 12, 12, 1536, 30522, "float32", architecture="bert", qkv="separate"),
+    "bert-base": Shape(12, 768, 12, 12, 3072, 30522, "float32", architecture="bert", qkv="separate"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_is_counted_and_priced_as_it_is_traced(name: str) -> None:
+    """So constants fitted on the closed form hold for what is traced."""
+    from harness.efficiency.hardware import hardware
+    from harness.efficiency.pricing import Placed, estimate
+    from harness.efficiency.stacks import stack
+
+    ledger = encoder_ledger(load_config(name), batch=2, tokens=64, dtype="float32")
+    traced, formula = ledger.phase("encode"), encode(ENCODERS[name], 2, 64)
+    for kind in ("matmul", "attention"):
+        for field in ("flops", "weight_bytes", "bytes_written"):
+            assert _total(formula, field, kind) == _total(traced, field, kind), (kind, field)
+    a, b = (estimate(Placed(p), hardware("EPYC-9654-core"), stack("pytorch-cpu")) for p in (traced, formula))
+    assert a.bound_seconds == pytest.approx(b.bound_seconds, rel=0.01)
+    assert a.calibrated_seconds == pytest.approx(b.calibrated_seconds, rel=0.01)
+    assert a.error_p90 == b.error_p90 is not None

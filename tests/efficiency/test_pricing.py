@@ -87,7 +87,7 @@ def test_a_measured_gpt_fast_token_is_predicted_within_its_error() -> None:
 def test_several_accelerators_without_a_known_link_cannot_be_priced() -> None:
     placed = Placed(decode(LLAMA_2_7B, 1, 100), 2, allreduce_bytes=8192.0)
     with pytest.raises(MissingNumber, match="link_bytes_per_second"):
-        estimate(placed, hardware("L40S"), stack("gpt-fast"))
+        estimate(placed, hardware("MI300X"), stack("gpt-fast"))
 
 
 def test_a_dtype_that_the_hardware_lacks_cannot_be_priced() -> None:

@@ -27,8 +27,8 @@ BM25 = Stage("search", device="host", each={"postings": posting(), "documents": 
 def test_bm25_is_the_bytes_of_its_postings_on_the_host() -> None:
     served = tallied([Usage("search", postings=1000, documents=300), Usage("search", postings=3000, documents=500)])
     found = price([BM25], served, ON)
-    mean_bytes = 2000 * 8 + 400 * 4
-    assert found.bound_seconds == pytest.approx(mean_bytes / CPU.number("bandwidth_bytes_per_second"))
+    least = 2000 * (4 + 4 + 8) + 400 * 4
+    assert found.bound_seconds == pytest.approx(least / CPU.number("cache_bandwidth_bytes_per_second"))
     assert (found.accelerators, found.accelerator_seconds) == (0, 0.0), "it uses no accelerator"
     assert found.calibrated_seconds is None, "the host has no stack"
     (stage,) = found.stages
@@ -59,7 +59,7 @@ def test_an_encoder_costs_at_each_length_what_a_trace_at_that_length_costs(confi
         found = price([stage], tallied([Usage("encode", prompt_tokens=tokens)]), ON)
         assert found.bound_seconds == pytest.approx(own.bound_seconds, rel=1e-9)
         assert found.calibrated_seconds == pytest.approx(own.calibrated_seconds, rel=1e-6)
-    assert found.error_p90 == stack("fastertransformer").error_p90
+    assert found.error_p90 is None, "nobody measured float32 under this stack"
     assert found.weights_bytes == stage.memory.weights_bytes > 90e6
     assert found.peak_activation_bytes == traced.peak_bytes
 
