@@ -190,7 +190,7 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
 @cli.command()
 @click.argument("target", required=False)
 @click.option("--hardware", default="A100-80GB-SXM", show_default=True, help="Reference hardware, or a YAML of yours.")
-@click.option("--stack", help="Software stack to calibrate by (megatron-2022, fastertransformer, gpt-fast), or a YAML.")
+@click.option("--stack", help="Software stack to calibrate by (such as fastertransformer), or a YAML.")
 @click.option(
     "--accelerators", type=click.IntRange(min=1), default=1, show_default=True, help="Tensor parallel over N."
 )
@@ -198,16 +198,24 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
 @click.option("--prompt-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Of each sequence.")
 @click.option("--output-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Of each sequence.")
 @click.option("--dtype", default="bfloat16", show_default=True, help="bfloat16, float16 or float32.")
-@click.option("--validate", is_flag=True, help="Recompute the held-out errors of the stacks instead.")
+@click.option("--validate", is_flag=True, help="Recompute the held-out errors of the stacks (or of --stack) instead.")
+@click.option(
+    "--measurements",
+    type=click.Path(path_type=Path),
+    help="With --validate: fit and test --stack on a CSV of measured times.",
+)
 @_json
-def profile(target: str | None, validate: bool, as_json: bool, **asked: Any) -> None:
+def profile(target: str | None, validate: bool, measurements: Path | None, as_json: bool, **asked: Any) -> None:
     """Compute what a model would take and need on reference hardware, without running it.
 
     TARGET is a Hugging Face config.json, a hub id, a dense submission, or the name of a configuration that ships.
     """
     from harness import profiling
 
-    profiling.show(target, asked, validate=validate, as_json=as_json)
+    if validate or measurements:
+        profiling.show_validation(asked["stack"], measurements, validate=validate, as_json=as_json)
+    else:
+        profiling.show(target, asked, as_json=as_json)
 
 
 @cli.command()

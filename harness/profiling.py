@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError
 from harness.terminal import bytes_text, print_json, print_table
 
 
-def show(target: str | None, asked: dict[str, Any], *, validate: bool, as_json: bool) -> None:
-    """Print the profile of a target, or the held-out errors of the stacks."""
-    if validate:
-        _show_validation(as_json)
-        return
+def show(target: str | None, asked: dict[str, Any], *, as_json: bool) -> None:
+    """Print the profile of a target."""
     from harness.efficiency.model_configs import shipped_configs
     from harness.efficiency.profile import Asked, Profile, profile
     from harness.efficiency.profile import as_json as plain_values
@@ -57,13 +56,38 @@ def _milliseconds(seconds: float | None) -> str | None:
     return None if seconds is None else f"{seconds * 1e3:.4g} ms"
 
 
-def _show_validation(as_json: bool) -> None:
+def show_validation(stack: str | None, measurements: Path | None, *, validate: bool, as_json: bool) -> None:
+    """Print the held-out errors of the stacks that ship (or of one), or those of a stack on the user's measurements."""
+    if measurements is None:
+        _show_shipped(stack, as_json)
+        return
+    if not (validate and stack):
+        raise InputError(
+            "--measurements are to test a software stack on",
+            hint="Add --validate and --stack NAME, or a YAML file of yours (docs/efficiency.md).",
+        )
+    from harness.efficiency import own_stack
+
+    found = own_stack.validate(stack, measurements)
+    if as_json:
+        print_json(own_stack.as_json(found))
+        return
+    _print_folds({"stack": found.name, **fold.model_dump()} for fold in found.held_out)
+    if found.fitted:
+        print(f"\nFor {stack}:\n\n{own_stack.as_yaml(found)}")
+
+
+def _show_shipped(stack: str | None, as_json: bool) -> None:
     from harness.efficiency.validation import report
 
-    rows = report()
+    rows = report(stack)
     if as_json:
         print_json(rows)
-        return
+    else:
+        _print_folds(rows)
+
+
+def _print_folds(rows: Iterable[dict[str, Any]]) -> None:
     columns = ["stack", "fold", "n", "median error", "p90 error"]
     print_table(
         columns,
