@@ -2,7 +2,8 @@
 
 Each pilot is the real worker on the first documents (or training examples) and a few examples. Two sizes give a
 line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or so on a quiet
-machine, worse on a busy one: enough to decide between now and overnight.
+machine, worse on a busy one: enough to decide between now and overnight. Memory is the same, unless the model knows a
+bound on what it holds for a corpus (`held_bytes`): then it is the large pilot's, and that.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     growth = (full - sizes[-1]) / span if workload.inputs.corpus is not None else 0.0
     scan_cpu = growth * max(0.0, large.predict.cpu_seconds - small.predict.cpu_seconds) / max(1, large.examples)
     scan_wall = growth * max(0.0, large.predict.wall_seconds - small.predict.wall_seconds) / max(1, large.examples)
+    peak = extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)
+    if held := getattr(submission.model(), "held_bytes", None):
+        index_bytes = extrapolated(small.index_ram_bytes, large.index_ram_bytes)
+        peak = large.peak_rss_bytes + index_bytes + held(full, workload.inputs.request.depth)
     note = f"from pilots of {' and '.join(map(str, sizes))} records and {large.examples} examples"
     return Estimate(
         task=task.card.name,
@@ -83,7 +88,7 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
         + len(workload.examples) * (per_example_cpu + scan_cpu),
         wall_seconds=extrapolated(small.prepare.wall_seconds, large.prepare.wall_seconds)
         + len(workload.examples) * (per_example_wall + scan_wall),
-        peak_rss_bytes=int(extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)),
+        peak_rss_bytes=int(peak),
         harness_rss_bytes=harness_rss_bytes,
         note=f"{note}; {batches} {'batch' if batches == 1 else 'batches'}",
     )
@@ -94,6 +99,7 @@ class _Trial:
     prepare: Cost
     predict: Cost
     examples: int
+    index_ram_bytes: int
 
     @property
     def peak_rss_bytes(self) -> int:
@@ -120,7 +126,7 @@ def _trial(submission: Submission, workload: Workload, size: int, folder: Path) 
         predicted = _until(worker, Predicted)
     finally:
         worker.stop()
-    return _Trial(prepared.cost, predicted.cost, len(examples))
+    return _Trial(prepared.cost, predicted.cost, len(examples), prepared.prepared.index_ram_bytes or 0)
 
 
 def _until(worker: Worker, wanted: type[Reply]) -> Reply:

@@ -116,7 +116,12 @@ class Model(Protocol):
         """Answer the examples; one left out counts as unanswered."""
         ...
 
-    # Three methods are optional. They are called after the last prediction, and nothing that they do is charged.
+    # Four methods are optional. The first is called before a run, on a model that has prepared nothing.
+    #
+    # held_bytes(documents: int, depth: int) -> int
+    #     The most memory that a run holds for a corpus of that size, beside a run of a few documents and its index.
+    #
+    # The others are called after the last prediction, and nothing that they do is charged.
     #
     # phases() -> harness.efficiency.work.Work
     #     What each stage of the predictions' usage takes, in operations: never a number of seconds.

@@ -28,6 +28,8 @@ Weight = Annotated[float, Field(gt=0, le=1000)]
 
 _BATCH_SIZE = 256
 _DOCUMENTS_PER_REPORT = 1000
+_BLANKS = "".join(map(chr, range(ord(" ") + 1)))
+"""What Java's `trim` takes off."""
 
 
 class Bm25Config(ModelConfig):
@@ -46,7 +48,8 @@ class Bm25Config(ModelConfig):
     lucene_norms: bool = True
     """Round document lengths as Lucene's one-byte norms do; off, lengths are exact."""
     fields: Annotated[dict[FieldName, Weight], Field(min_length=1)] | None = None
-    """Score `title` and `text` apart, each times its weight, and add up; without it they are joined to one text."""
+    """Score `title` and `text` apart, each times its weight, and add up; as in Anserini, a document without text is then
+    left out. Not given: they are one text."""
 
     def weights(self) -> dict[FieldName, float]:
         """Weight of each field that is scored apart, always in the same order; empty if there is only one text."""
@@ -145,8 +148,8 @@ def _texts(corpus: Corpus, fields: Sequence[FieldName], progress: Progress) -> I
     for done, document in enumerate(corpus):
         if done % _DOCUMENTS_PER_REPORT == 0:
             progress(done, corpus.count, "documents")
-        if fields:
-            yield document.id, *[getattr(document, field) for field in fields]
-        else:
+        if not fields:
             yield document.id, f"{document.title} {document.text}"
+        elif document.text.strip(_BLANKS):
+            yield document.id, *[getattr(document, field) for field in fields]
     progress(corpus.count, corpus.count, "documents")

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 Encode: TypeAlias = "Callable[[Sequence[str], Callable[[int], None]], Embedded]"
 
 
+_BYTES_OF_DOCUMENT = 250
+"""An id of thirty letters, its places among the ids, and the counts of its encoding."""
+_BYTES_OF_HIT = 100
+"""A document of an answer, as arrays, as Python's numbers, and on the way out."""
+
+
 class EmbedAndSearch:
     """Retrieval by inner product of embeddings: what every encoder kind shares.
 
@@ -107,6 +113,12 @@ class EmbedAndSearch:
     def findings(self) -> dict[str, float]:
         """How much of the exact answers an approximate search found."""
         return self._index.findings()
+
+    def held_bytes(self, documents: int, depth: int) -> int:
+        """The most that a run holds beside its encoder and an index in memory: ids, work space, a batch's answers."""
+        from harness.retrieval.exact_search import WORK_BYTES
+
+        return WORK_BYTES + _BYTES_OF_DOCUMENT * documents + _BYTES_OF_HIT * self.batch_size * min(depth, documents)
 
     def _ranked(self, examples: Sequence[Example], queries: Float32, work: EncoderWork) -> list[Prediction]:
         return [

@@ -23,6 +23,8 @@ Float64: TypeAlias = npt.NDArray[np.float64]
 
 TILE_DOCUMENTS = 4096
 TILE_QUERIES = 320
+WORK_BYTES = 100 * TILE_QUERIES * TILE_DOCUMENTS
+"""The most that a search holds beside vectors and answers, which only a corpus of ties comes near."""
 _RESCORED_AT_ONCE = 512
 _UNIT_ROUNDOFF = 2.0**-24
 _SMALLEST_NORMAL = 2.0**-126
@@ -48,8 +50,8 @@ def search(
     """The `k` documents of the largest inner product with each query.
 
     `queries` is [q, d] float32, `chunks` holds the corpus in the order of `order`, as [n, d] float32 arrays
-    (memory-mapped ones are fine). Memory beyond one chunk is 8 q k bytes for the answer and at most about
-    100 x tile_queries x tile_documents bytes of work space (130 MB), which only a corpus of ties comes near.
+    (memory-mapped ones are fine). Memory beyond one chunk is 8 q k bytes for the answer and at most `WORK_BYTES`
+    (130 MB) of work space, in proportion to the tiles.
     Raises `RunFailed` for NaN, infinity or vectors whose products overflow, `ValueError` for k below 1 or a
     corpus that is not the size of `order`.
     """

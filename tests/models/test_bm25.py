@@ -129,6 +129,18 @@ def test_fields_are_told_apart(corpus: Corpus) -> None:
     assert answers(text=1, title=2) == answers(title=2, text=1)
 
 
+def test_with_fields_apart_a_document_without_text_is_left_out_as_anserini_does(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.jsonl"
+    documents = [*DOCUMENTS, {"_id": "only a title", "title": "Dogs", "text": " \n"}]
+    path.write_text("\n".join(json.dumps(document) for document in documents))
+    apart, joined = (
+        ask(Bm25(Bm25Config(fields=fields), seed=0), corpus_of(path), [Example("q", "dogs")])[0]
+        for fields in ({"title": 1.0, "text": 1.0}, None)
+    )
+    assert ranking(apart).ids == ["d3", "d10", "d2"]
+    assert "only a title" in ranking(joined).ids
+
+
 def test_terms_are_counted_by_field(corpus: Corpus) -> None:
     model = Bm25(Bm25Config(fields={"title": 1, "text": 1}), seed=0)
     resources = Resources(Inputs(request=Request(depth=1), corpus=corpus), [], Path(), Path())

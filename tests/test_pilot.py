@@ -1,0 +1,51 @@
+"""What a run would take is told before it, from pilots of the real worker."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from harness import submission
+from harness.contract import Places
+from harness.models.static import Static, StaticConfig
+from harness.pilot import estimate
+from tasks.beir import FAMILY
+
+MEGABYTE = 10**6
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(data=tmp_path / "data", cache=tmp_path / "cache")
+
+
+def folder_of(root: Path, documents: int) -> Path:
+    folder = root / f"books{documents}"
+    (folder / "qrels").mkdir(parents=True)
+    lines = [{"_id": f"d{number}", "text": f"word{number} of a text"} for number in range(documents)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "word1"}) + "\n")
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n")
+    return folder
+
+
+@pytest.mark.skipif(find_spec("wordllama") is None, reason="needs pip install 'equal-footing[models]'")
+def test_memory_of_a_dense_run_is_bounded_before_it_starts(tmp_path: Path, places: Places) -> None:
+    file = tmp_path / "static.yaml"
+    file.write_text("name: static\nmodel:\n  kind: static\n")
+    held = Static(StaticConfig(), 0).held_bytes
+    estimates = [
+        estimate(submission.load(file), FAMILY.open(folder_of(tmp_path, size)), places).peak_rss_bytes or 0
+        for size in (200, 20_000)
+    ]
+    assert held(200, 1001) < estimates[0] < held(200, 1001) + 500 * MEGABYTE
+    assert held(20_000, 1001) < estimates[1] < held(20_000, 1001) + 500 * MEGABYTE, "not a line through noise"
+
+
+def test_a_bound_grows_with_the_documents_and_the_answers_of_a_batch() -> None:
+    small, large = Static(StaticConfig(batch_size=1), 0), Static(StaticConfig(batch_size=1000), 0)
+    assert large.held_bytes(10**6, 1001) - small.held_bytes(10**6, 1001) > 1000 * 1000 * 12
+    assert small.held_bytes(2 * 10**6, 1001) - small.held_bytes(10**6, 1001) == pytest.approx(250 * MEGABYTE)
