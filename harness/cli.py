@@ -218,6 +218,43 @@ def profile(target: str | None, validate: bool, measurements: Path | None, as_js
         profiling.show(target, asked, as_json=as_json)
 
 
+@cli.group()
+def reference() -> None:
+    """Published scores, which ship with their sources, and self-reported ones that were imported."""
+
+
+@reference.command("load")
+@_db
+def reference_load(db: str) -> None:
+    """Store the published tables in the database; they are shown without it too."""
+    from harness import reported
+
+    reported.load(db)
+
+
+@reference.command("list")
+@click.option("--task", "task", metavar="T", help="Only this task, or all below it (lra).")
+@_options(_db, _json)
+def reference_list(task: str | None, db: str, as_json: bool) -> None:
+    """Show published and self-reported scores with their sources; without --task, how many there are."""
+    from harness import reported
+
+    reported.listing(task, db, as_json=as_json)
+
+
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="Name of the model, as the leaderboard will show it.")
+@click.option("--task", "task", metavar="T", help="The task, where the file does not say it.")
+@click.option("--replace", is_flag=True, help="Take the place of what was imported of this model or from this file.")
+@_options(_db, _json)
+def import_results(file: Path, name: str, task: str | None, db: str, replace: bool, as_json: bool) -> None:
+    """Import the scores of a results FILE of BEIR or MTEB: shown as self-reported, and never ranked."""
+    from harness import reported
+
+    reported.import_results(file, name, task, db, replace=replace, as_json=as_json)
+
+
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of submission files, for editors."""

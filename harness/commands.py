@@ -35,7 +35,7 @@ def evaluate(
     from harness.loading import load
     from harness.loop import Outcome, Settings, evaluate
     from harness.progress import RunProgress
-    from harness.results import priced
+    from harness.results import beside_published, priced
     from harness.selection import asked, pairs
     from harness.store import open_database, read
     from harness.store.claims import expire_lost_runs
@@ -51,7 +51,8 @@ def evaluate(
     outcomes: list[Outcome] = []
 
     def rows(outcome: Outcome) -> list[dict[str, Any]]:
-        return priced(database, read.results_of(database, outcome.run), reference()) if outcome.run else []
+        found = priced(database, read.results_of(database, outcome.run), reference()) if outcome.run else []
+        return beside_published(database, found)
 
     for task, entries in plan:
         try:

@@ -13,7 +13,9 @@ from harness.efficiency.run_prices import columns, reference
 from harness.efficiency.serving import Reference
 from harness.errors import StoreError
 from harness.plain import plain
-from harness.store import Database, open_database, read, read_work
+from harness.reference.reproduction import with_reproductions
+from harness.reported import print_beside
+from harness.store import Database, open_database, read, read_work, reports
 from harness.store.claims import expire_lost_runs
 from harness.terminal import bytes_text, print_json, print_table, short_seconds_text
 
@@ -24,28 +26,38 @@ def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_js
     database = open_database(db, create=False)
     with suppress(StoreError):  # a database that we may only read can be shown all the same
         expire_lost_runs(database)
-    known = [row["name"] for row in read.tasks(database)]
+    known = [row["name"] for row in read.tasks(database)] + reports.self_reported_tasks(database)
     if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
         raise registry.unknown_task(task, known)
     if as_json:
-        print_json(priced(database, read.results(database, task), on))
+        print_json(beside_published(database, priced(database, read.results(database, task), on)))
         return
-    rows = priced(database, read.runs(database, task), on)
+    rows = beside_published(database, priced(database, read.runs(database, task), on))
     if not rows:
         of = f" of {task}" if task else ""
         print(f"No results{of} yet. `harness eval submissions/bm25.yaml` makes some.", file=sys.stderr)
-        return
+    else:
+        _print_runs(rows, on)
+    print_beside(rows, reports.reported(database, task), task)
+
+
+def _print_runs(rows: list[dict[str, Any]], on: Reference) -> None:
     labels = _task_labels(rows)
     rows.sort(key=lambda row: (labels[_task(row)], *_best_first(row)))
-    names = ["task", "submission", "metric", "score", "95 % interval", "n"]
+    names = ["task", "submission", "metric", "score", "95 % interval", "reproduced", "n"]
     names += ["bound", "calibrated", "observed", "memory", "state", "run"]
-    print_table(
-        names, [[labels[_task(row)], *_cells(row)] for row in rows], whole=("score", "95 % interval", "state", "run")
-    )
+    cells = [[labels[_task(row)], *_cells(row)] for row in rows]
+    print_table(names, cells, whole=("score", "95 % interval", "reproduced", "state", "run"))
     print(f"Seconds are of one example: idealized on {on}; observed on the machine of the run.")
     for row in rows:
         if row["reason"]:
             print(f"{row['run']} {row['state']}: {plain(row['reason'])} {plain(row['next_step'])}".rstrip())
+
+
+def beside_published(database: Database, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of `harness.store.read`, each with the published score of the same model, or None, as `reproduced`."""
+    tasks = {row["task"] for row in rows}
+    return with_reproductions(rows, (score for task in tasks for score in reports.reported(database, task)))
 
 
 def priced(database: Database, rows: Sequence[dict[str, Any]], on: Reference) -> list[dict[str, Any]]:
@@ -76,10 +88,11 @@ def _cells(row: dict[str, Any]) -> list[Any]:
     done = row["value"] is not None
     partial = f"{row['n']} of {row['task_examples']}" if row["n"] < row["task_examples"] else row["n"]
     return [
-        row["submission"] + (" [own code]" if row["runs_code"] else ""),
+        row["submission"] + (" [own code]" if row["runs_code"] else "") + _unless_recomputed(row),
         row["metric"],
         row["value"],
         f"{row['ci_low']:.4f}–{row['ci_high']:.4f}" if done else None,
+        row["reproduced"] and row["reproduced"].short,
         partial if row["coverage"] in (None, 1.0) else f"{partial}, {row['coverage']:.0%} answered",
         short_seconds_text(row["bound_seconds"]),
         _with_error(row),
@@ -88,6 +101,10 @@ def _cells(row: dict[str, Any]) -> list[Any]:
         row["state"],
         row["run"],
     ]
+
+
+def _unless_recomputed(row: dict[str, Any]) -> str:
+    return "" if row["verification"] == "recomputed" else f" [{row['verification']}]"
 
 
 def _with_error(row: dict[str, Any]) -> str | None:

@@ -35,6 +35,8 @@ _Checked = TypeVar("_Checked", bound=BaseModel)
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")  # part of the spelling of some scripts, and of emoji
 
+_LONGEST_NAME = 100
+
 _EXPECTED = {
     "string_type": "text",
     "int_type": "an integer",
@@ -132,6 +134,16 @@ def to_json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
 
 
+def check_name(name: str) -> str:
+    """The name, if the leaderboard can show it. Raises `InputError` with the reason."""
+    try:
+        if not 1 <= len(_name(name)) <= _LONGEST_NAME:
+            raise ValueError(f"expected 1 to {_LONGEST_NAME} characters")
+    except ValueError as error:
+        raise InputError(f"the name {describe(name)} cannot be used: {error}") from error
+    return name
+
+
 def _kind_schema(name: str, kind: ModelKind) -> dict[str, Any]:
     schema = kind.Config.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
     schema["$defs"] = {f"{name}.{key}": value for key, value in schema.get("$defs", {}).items()}
@@ -170,7 +182,7 @@ class _Fields(Documented):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Submission")
 
-    name: Annotated[str, AfterValidator(_name)] = Field(min_length=1, max_length=100)
+    name: Annotated[str, AfterValidator(_name)] = Field(min_length=1, max_length=_LONGEST_NAME)
     """Shown on the leaderboard, as text."""
     description: Annotated[str, AfterValidator(_prose)] = Field(default="", max_length=2000)
     """What a reader should know, as text."""

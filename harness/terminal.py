@@ -95,7 +95,9 @@ def print_outcome(outcome: Outcome, rows: Sequence[Mapping[str, Any]]) -> None:
     echo(f"{style(title, bold=True)}{note}")
     for row in rows:
         interval = f"[{row['ci_low']:.4f}, {row['ci_high']:.4f}]"
-        echo(f"  {plain(row['metric']):<12} {row['value']:.4f}  {interval}")
+        found = row["reproduced"]
+        beside = f"  {found.short} against {found.model}, published" if found else ""
+        echo(f"  {plain(row['metric']):<12} {row['value']:.4f}  {interval}{beside}")
     if rows:
         echo(style(f"  {_cost_line(rows[0])}", dim=True))
 

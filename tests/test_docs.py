@@ -26,7 +26,15 @@ ROOT = Path(__file__).parent.parent
 DOCS = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
 SUBMISSIONS = sorted(ROOT.glob("submissions/*.yaml"))
 MARKED = re.compile(r"^<!-- (file: (?P<file>\S+)|run) -->\n```\w*\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
-COMMANDS = cli.commands
+COMMANDS = {
+    name: command
+    for group_name, group in cli.commands.items()
+    for name, command in (
+        {f"{group_name} {inner}": command for inner, command in group.commands.items()}
+        if isinstance(group, click.Group)
+        else {group_name: group}
+    ).items()
+}
 
 
 def text_of(name: str) -> str:
@@ -115,6 +123,13 @@ def test_examples_of_models_work(reader: Reader) -> None:
     assert results["tf-idf", "beir:books", "nDCG@10"]["runs_code"]
     assert results["4-grams", "beir:books", "nDCG@10"]["value"] == pytest.approx(1.0)
     assert any("Characters of an n-gram." in output for output in outputs)
+
+
+def test_examples_of_reference_work(reader: Reader) -> None:
+    reader.writes_files_of("docs/reference.md")
+    _, listed = reader.runs_commands_of("docs/reference.md")
+    assert "my model" in listed
+    assert "self-reported" in listed
 
 
 def test_the_python_file_of_the_docs_is_refused_without_consent(reader: Reader, harness: Harness) -> None:

@@ -82,6 +82,7 @@ def claim(
                 hint="Wait for it, or end it and run the same command: it resumes.",
             )
         run.code_version, run.environment = provenance
+        run.verification = "recomputed" if submission.observes_cost else "rescored"
         run.state, run.owner, run.heartbeat = "running", owner, now()
         run.reason = run.next_step = ""
         session.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,6 +81,7 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
             RunRow.state,
             RunRow.reason,
             RunRow.next_step,
+            RunRow.verification,
             ScoreRow.value,
             ScoreRow.ci_low,
             ScoreRow.ci_high,
@@ -141,6 +142,13 @@ def results(database: Database, task: str | None = None) -> list[dict[str, Any]]
 def results_of(database: Database, key: str) -> list[dict[str, Any]]:
     """The rows of `results` of one run, scores only; empty if it is not done."""
     return [summary | score for summary in runs(database, key=key) for score in _scores(database, key=key).get(key, [])]
+
+
+def settings(database: Database, submissions: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The `model:` section of each submission that is named by its digest."""
+    query = select(SubmissionRow.digest, SubmissionRow.config["model"]).where(SubmissionRow.digest.in_(submissions))
+    with database.reading() as session:
+        return {digest: found for digest, found in session.execute(query)}
 
 
 def tasks(database: Database) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ submission ─┐
 task ───────┘     ├──< score, score_column, cost
                   └─── work >─ ledger   (what it does, counted: to be priced on any hardware)
  └──< example_block, document_title   (previews, so that the board can show what was asked)
+
+report ──< reported_score   (scores that were made elsewhere: published tables, results files)
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, TypeDecorator
 
-REVISION = "0002"
+REVISION = "0003"
 """The Alembic revision that these tables are at."""
 
 STATES = ("running", "done", "failed", "interrupted", "expired")
@@ -145,6 +147,8 @@ class RunRow(Base):
     """0 for all examples."""
     repeat: Mapped[int] = mapped_column(default=0)
     """Counts runs that were asked for again (`--rerun`)."""
+    verification: Mapped[str] = mapped_column(String(20), server_default="recomputed")
+    """How far the score is verified: `recomputed` (the model ran here) or `rescored` (its answers were scored here)."""
     examples: Mapped[int]
     state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str] = mapped_column(Text, default="")
@@ -280,3 +284,38 @@ class WorkRow(Base):
     observed_max_seconds: Mapped[float | None]
     note: Mapped[str] = mapped_column(Text, default="")
     """Why something is missing."""
+
+
+class ReportRow(Base):
+    """Where scores that were made elsewhere come from: a table that ships, or a results file."""
+
+    __tablename__ = "report"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    """Of the table (`beir`), or of the file."""
+    verification: Mapped[str] = mapped_column(String(20))
+    """`published` or `self-reported`."""
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """sha256 of the table or file."""
+    created: Mapped[datetime] = mapped_column(default=now)
+
+
+class ReportedScoreRow(Base):
+    """A score that was made elsewhere, see `harness.reference.published.ReportedScore`."""
+
+    __tablename__ = "reported_score"
+    __table_args__ = (Index("ix_reported_score_task", "task"),)
+
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(String(200))
+    model: Mapped[str] = mapped_column(String(200))
+    metric: Mapped[str] = mapped_column(String(100))
+    value: Mapped[float]
+    digits: Mapped[int]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    kind: Mapped[str] = mapped_column(String(20))
+    note: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, inspect
 
 import harness.store.database as database
 from harness.errors import StoreError
-from harness.store import open_database
+from harness.store import open_database, read
 from harness.store.schema import REVISION, Base
 
 MIGRATIONS = Path(database.__file__).with_name("migrations")
@@ -102,3 +102,34 @@ def test_database_of_a_newer_version_is_refused_and_untouched(tmp_path: Path) ->
             open_database(str(path), create=create)
         assert "Upgrade" in caught.value.hint
     assert path.read_bytes() == before
+
+
+def test_old_runs_are_told_apart_by_how_far_they_are_verified(tmp_path: Path) -> None:
+    """Before revision 3: answers from a file are of kind replay, or of a run that is done and has no cost."""
+    path = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for id, kind in ((1, "bm25"), (2, "replay"), (3, "of another package")):
+            connection.exec_driver_sql(
+                "INSERT INTO submission VALUES (?, ?, 'x', ?, '{}', '', '', '', 0, '2026-01-01')", (id, str(id), kind)
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO task VALUES (1, 't', 'f', 'p', 'd', 'm', 0, '', '', '', '', '{}', 1, '2026-01-01')"
+        )
+        for id, (submission, state) in enumerate([(1, "done"), (1, "failed"), (2, "failed"), (3, "done")], start=1):
+            connection.exec_driver_sql(
+                "INSERT INTO run (id, key, submission_id, task_id, seed, example_limit, repeat, examples, state, "
+                "reason, next_step, owner, created, code_version, environment, prepared) "
+                "VALUES (?, ?, ?, 1, ?, 0, 0, 1, ?, '', '', '', '2026-01-01', '', '{}', '{}')",
+                (id, str(id), submission, id, state),
+            )
+        connection.exec_driver_sql("INSERT INTO cost VALUES (1, 'predict', 'observed', 'cpu', 1.0, 1.0, 0)")
+    engine.dispose()
+    opened = open_database(str(path), create=False)
+    found = {row["run"]: row["verification"] for row in read.runs(opened)}
+    opened.close()
+    assert found == {"1": "recomputed", "2": "recomputed", "3": "rescored", "4": "rescored"}

@@ -23,7 +23,8 @@ from sqlalchemy import create_engine, select, text, update
 import harness.store.database as database_module
 from harness import registry
 from harness.contract import Cost, Places, Prediction, Prepared, Ranking
-from harness.store import Database, open_database, read, read_examples
+from harness.reference.published import ReportedScore, tables
+from harness.store import Database, open_database, read, read_examples, reports
 from harness.store.claims import Claim, claim, expire_lost_runs
 from harness.store.recorder import RunIsBusy, StoredScore
 from harness.store.schema import REVISION, Base, BlockRow, RunRow, SubmissionRow, TaskRow
@@ -124,6 +125,20 @@ def test_claim_record_finish_and_read(entry: Submission, database: Database) -> 
     assert statistics["nDCG@10"].tolist() == [value] * 4
     assert read_examples.example(database, row["run"], ids[0]).text
     assert claimed(database, entry).done
+
+
+def test_scores_made_elsewhere_are_stored_and_replaced(database: Database) -> None:
+    before = reports.reported(database)
+    assert set(reports.load(database, tables().values()).values()) == {"loaded"}
+    assert set(reports.load(database, tables().values()).values()) == {"unchanged"}
+    assert reports.reported(database) == before
+    sent = ReportedScore(
+        "beir/scifact", "mine", "nDCG@10", 1 / 3, 16, "r.json", kind="", verification="self-reported", digest="d" * 64
+    )
+    reports.add(database, "r.json", [sent], replace=False)
+    reports.add(database, "r.json", [sent], replace=True)
+    assert reports.reported(database, "beir/scifact")[-1] == sent
+    assert reports.reported(database) == [*before, sent]
 
 
 def test_eight_first_users_at_once_make_one_database(url: str) -> None:
