@@ -13,8 +13,10 @@ import streamlit as st
 from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
-from harness.store import Database, read
-from leaderboard import charts, costs, suite_page, text
+from harness.reference.reproduction import with_reproductions
+from harness.store import Database, read, reports
+from leaderboard import charts, costs, runs_table, suite_page, text
+from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
 _DRAWN_OPEN = 12
@@ -29,7 +31,8 @@ def show() -> None:
     _clear_other_parameters()
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
-        tasks = [task["name"] for task in read.tasks(database)]
+        ran = [task["name"] for task in read.tasks(database)]
+        tasks = list(dict.fromkeys([*ran, *reports.self_reported_tasks(database)]))
         if not tasks:
             raise NoResults("No submission has been evaluated yet.")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -37,30 +40,38 @@ def show() -> None:
             version = _choose_version(read.task_versions(database, task))
             on = costs.choose_reference()
             all_runs = st.toggle("All runs", key="all", help="Older runs, other seeds and partial runs as well.")
+            with_others = st.toggle("Made elsewhere", True, key="others", help="Published and self-reported scores.")
             _link_to_suite(task, database)
-        results = [row for row in read.results(database, task) if _is_of(row, version)]
-        metric = version["primary_metric"]
-        found = entries(results, metric, all_runs=all_runs)
+        scores = reports.reported(database, task)
+        results = [row for row in read.results(database, task) if version and _is_of(row, version)]
+        metric = version["primary_metric"] if version else scores[0].metric
+        found = entries(with_reproductions(results, scores), metric, all_runs=all_runs)
         rows = {row["run"]: row for row in results}
         prices = costs.prices(database, [rows[entry.run] for entry in found], on)
-    _show_card(version)
+    others = gathered(scores) if with_others else []
+    if version:
+        _show_card(version)
     explained = next((row["description"] for row in results if row["metric"] == metric and row["description"]), "")
     if explained:
         text.note(f"{metric}: {explained}")
+    if not found:
+        text.section("No finished run over the whole task yet")
+        text.note("“All runs” above shows partial ones; a table further down says what the others need.")
+    if found or others:
+        _show_table(found, others, metric, all_runs, prices, on)
     if found:
-        _show_table(found, metric, all_runs, prices, on)
         _show_settings(found)
         text.section(f"{metric} against cost")
         spent = costs.by_basis(found, prices)
         basis = costs.choose_basis(spent)
-        charts.score_against_cost(found, metric, spent[basis], costs.AXES[basis])
+        charts.score_against_cost(found, others, metric, spent[basis], costs.AXES[basis])
         text.note(
             "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one. "
-            "Only the latest run of each submission over the whole task competes."
+            "Only the latest run of each submission over the whole task competes. Scores made elsewhere have no cost "
+            "here: hollow, at the right edge."
         )
-    else:
-        text.section("No finished run over the whole task yet")
-        text.note("“All runs” above shows partial ones; the table below says what the others need.")
+    if others:
+        _show_sources(others)
     _show_unfinished(results)
 
 
@@ -101,10 +112,13 @@ def _choose_task(names: Sequence[str]) -> str:
     return shown.get(chosen or "", names[0])
 
 
-def _choose_version(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Scores over other data or under another protocol are not comparable, so one version is shown at a time."""
-    if len(versions) == 1:
-        return versions[0]
+def _choose_version(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Scores over other data or under another protocol are not comparable, so one version is shown at a time.
+
+    None for a task that did not run here.
+    """
+    if len(versions) < 2:
+        return versions[0] if versions else None
 
     def label(index: int) -> str:
         version = versions[index]
@@ -131,34 +145,32 @@ def _fact(value: Any) -> str:
 
 
 def _show_table(
-    found: Sequence[Entry], metric: str, all_runs: bool, prices: Mapping[str, Mapping[str, Any]], on: Reference
+    found: Sequence[Entry],
+    others: Sequence[Reported],
+    metric: str,
+    all_runs: bool,
+    prices: Mapping[str, Mapping[str, Any]],
+    on: Reference,
 ) -> None:
-    others = sorted({name for entry in found for name in entry.metrics if name != metric})
+    known = {name for entry in found for name in entry.metrics} | {name for other in others for name in other.metrics}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        extra = st.multiselect("More metrics", others, format_func=plain, key="metrics", width=340)
+        extra = st.multiselect("More metrics", sorted(known - {metric}), format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
-    table = text.frame([_cells(entry, metric, extra, costs.cells(prices[entry.run])) for entry in found])
-    shown = [name for name in table.columns if name not in (_NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY)]
-    selection = st.dataframe(
-        table,
-        hide_index=True,
-        height="content" if len(found) <= 25 else 900,
-        column_config=_columns(metric, extra, all_runs) | costs.columns(on),
-        column_order=shown,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="runs",
-        placeholder="–",
-        alt=f"Runs of the task, best {metric} first",
-    )
-    text.download(table, "board.csv")
-    text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
+    lines = runs_table.lines(found, others, metric, extra, prices)
+    ticked = runs_table.show(lines, metric, extra, all_runs, on)
+    if found:
+        text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
     for reason, unpriced in _missing(found, prices).items():
         text.note(f"Not priced: {', '.join(unpriced)} ({reason}).")
     if any(entry.low == entry.high for entry in found):
         text.note("An interval without width: there is no spread among these examples.")
-    _open(chosen, selection, [entry.run for entry in found])
+    for line in dict.fromkeys(f"{e.label} against {tolerance(e.reproduced)}" for e in found if e.reproduced):
+        text.note(f"Reproduced: {line}")
+    if ticked and not ticked.run:
+        text.note(f"{ticked.cells['Submission']} was made elsewhere: {ticked.citation}")
+    if run := chosen or (ticked and ticked.run):
+        _open(run)
 
 
 def _missing(found: Sequence[Entry], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -178,10 +190,8 @@ def _choose_run(label: str, runs: Mapping[str, str]) -> str | None:
     )
 
 
-def _open(chosen: str | None, selection: Any, runs: Sequence[str]) -> None:
-    rows = selection["selection"]["rows"]
-    if rows or chosen:
-        st.switch_page("run_page.py", query_params={"run": runs[rows[0]] if rows else str(chosen)})
+def _open(run: str) -> None:
+    st.switch_page("run_page.py", query_params={"run": run})
 
 
 def _show_settings(found: Sequence[Entry]) -> None:
@@ -190,63 +200,10 @@ def _show_settings(found: Sequence[Entry]) -> None:
         text.facts(described)
 
 
-_ALL_RUNS_ONLY = {"n", "Seed", "Run"}
-# Too wide for the table: settings stand below it, seconds on the run's page, and both are in the download.
-_NOT_DRAWN = {"Settings", "Prepare (CPU s)", "Predict (CPU s)"}
-
-
-def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "Rank": entry.rank,
-        "Submission": entry.label,
-        "Model": entry.kind,
-        metric: entry.value,
-        "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
-        **{name: entry.metrics.get(name) for name in extra},
-        **spent,
-        "Prepare (CPU s)": entry.prepare_cpu_seconds,
-        "Predict (CPU s)": entry.predict_cpu_seconds,
-        "Memory (MB)": _megabytes(entry.peak_rss_bytes),
-        "Index (MB)": _megabytes(entry.index_bytes),
-        "n": entry.n,
-        "Marks": list(entry.marks),
-        "Seed": entry.seed,
-        "Run": entry.run,
-        "Date (UTC)": entry.created,
-        "Settings": entry.settings,
-    }
-
-
-def _columns(metric: str, extra: Sequence[str], all_runs: bool) -> dict[str, Any]:
-    number = st.column_config.NumberColumn
-    return {
-        "Rank": number(width=55, help="Equal scores share a rank; older and partial runs have none."),
-        "Submission": st.column_config.TextColumn(width=150),
-        "Model": st.column_config.TextColumn(width=75, help="The kind of model; its settings stand below."),
-        **{name: number(format=f"%.{DIGITS}f", width=80) for name in (metric, *extra)},
-        "95 % interval": st.column_config.TextColumn(width=112),
-        "Prepare (CPU s)": number(width=108, format="%.2f", help="Indexing or training, over all cores."),
-        "Predict (CPU s)": number(width=104, format="%.2f", help="All examples, over all cores."),
-        "Memory (MB)": number(
-            width=95, format="%.1f", help="Highest resident, less that of an empty worker. 1 MB is 10⁶ bytes."
-        ),
-        "Index (MB)": number(width=78, format="%.1f", help="In memory and on disk."),
-        "n": number(width=55, help="Examples asked."),
-        "Marks": st.column_config.ListColumn(
-            width=90,
-            help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
-            "at its first cost. partial: not all examples were asked. older run: a later one replaces it.",
-        ),
-        "Seed": number(width=55),
-        "Run": st.column_config.TextColumn(width=115),
-        "Date (UTC)": st.column_config.DatetimeColumn(
-            format="YYYY-MM-DD HH:mm" if all_runs else "YYYY-MM-DD", width=135 if all_runs else 90
-        ),
-    }
-
-
-def _megabytes(count: int | None) -> float | None:
-    return None if count is None else count / 1e6
+def _show_sources(others: Sequence[Reported]) -> None:
+    with st.expander("Where the scores made elsewhere come from"):
+        sources = [{"Model": other.label, "Verified": other.verification, "Source": other.citation} for other in others]
+        st.dataframe(text.frame(sources), hide_index=True, alt="Sources of the scores made elsewhere")
 
 
 def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
@@ -279,7 +236,9 @@ def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
         key="unfinished",
         alt="Runs that are not finished",
     )
-    _open(chosen, selection, list(labels))
+    ticked = selection["selection"]["rows"]
+    if run := chosen or (ticked and list(labels)[ticked[0]]):
+        _open(run)
 
 
 if __name__ == "__main__":

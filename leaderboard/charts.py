@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito (2008), told apart with any colour vision; sh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -13,6 +14,7 @@ import numpy as np
 import streamlit as st
 
 from leaderboard import text
+from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry, pareto
 
 if TYPE_CHECKING:
@@ -22,24 +24,33 @@ _BEST, _OTHER = "Pareto-best", "dominated"
 _COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
 _LEAST_SPENT = 1e-9  # a logarithmic axis has no zero
 _BINS = 20
-_HEIGHT, _PADDING = 360, 12
+_HEIGHT, _PADDING = 420, 12
+_AXIS_AND_LEGEND = 131  # pixels of the height
+_PHONE = 290  # pixels of a phone that are left beside the axis
 _NARROWEST = 900  # pixels; names that do not meet at this width do not meet on a wider chart
 _LETTER, _LINE = 7, 15  # pixels of a name's letter and line
 _PLACES = {"above": -11, "below": 14}  # pixels from the point down to the name's middle
 
 
-def score_against_cost(entries: Sequence[Entry], metric: str, spent: Mapping[str, float], axis: str) -> None:
-    """Scatter of runs over the whole task: what they spent (by run, logarithmic) by score with its 95 % interval."""
+def score_against_cost(
+    entries: Sequence[Entry], others: Sequence[Reported], metric: str, spent: Mapping[str, float], axis: str
+) -> None:
+    """Scatter of runs over the whole task: what they spent (by run, logarithmic) by score with its 95 % interval.
+
+    Scores that were made elsewhere have no cost here: they stand at the right edge, grey and hollow, without interval.
+    """
     shown = [entry for entry in entries if entry.rank is not None and entry.run in spent]
     if not shown:
         text.note("No run over the whole task has this cost.")
         return
     best = pareto(shown, spent)
+    beside = [other for other in others if metric in other.metrics]
     table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in shown])
-    table["place"] = _places(table)
-    first, second, ink = _COLOURS[_theme()]
+    frame = _Frame.around(table, [other.metrics[metric] for other in beside])
+    table["place"] = _places(table, frame)
+    first, second, ink = _COLOURS[text.theme()]
     kind = alt.Scale(domain=[_BEST, _OTHER], range=[first, second])
-    base = alt.Chart(table).encode(x=_cost_axis(table, axis), y=_score_axis(metric), tooltip=_tooltip(metric, axis))
+    base = alt.Chart(table).encode(x=_cost_axis(frame, axis), y=_score_axis(metric), tooltip=_tooltip(metric, axis))
     colour = alt.Color("kind:N", scale=kind, legend=alt.Legend(title=None, orient="top"))
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=[_BEST, _OTHER], range=["circle", "diamond"]))
     front = base.transform_filter(alt.datum.kind == _BEST).mark_line(
@@ -53,8 +64,84 @@ def score_against_cost(entries: Sequence[Entry], metric: str, spent: Mapping[str
         .encode(text="name:N")
         for place, down in _PLACES.items()
     ]
-    chart = alt.layer(front, intervals, points, *names).properties(height=_HEIGHT)
-    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, metric, spent, axis))
+    layers = [front, intervals, points, *names, *(_at_the_edge(beside, metric, frame, table) if beside else [])]
+    chart = alt.layer(*layers).properties(height=_HEIGHT)
+    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, beside, metric, spent, axis))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What the axes reach over."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    @classmethod
+    def around(cls, table: Any, beside: Sequence[float]) -> _Frame:
+        """Room on the right for names, and a range of its own so that a single run is not stretched over the axis."""
+        room = 10 if beside else 3
+        low, high = min([table["low"].min(), *beside]), max([table["high"].max(), *beside])
+        return cls(table["spent"].min() / 2, table["spent"].max() * room, low, high)
+
+    def across(self, spent: FloatArray) -> FloatArray:
+        """Share of the width from the left."""
+        left, right = np.log([self.left, self.right])
+        share: FloatArray = (np.log(spent) - left) / (right - left)
+        return share
+
+    def down(self, scores: FloatArray) -> FloatArray:
+        """Pixels from the top."""
+        return (self.high - scores) / ((self.high - self.low) or 1) * (_HEIGHT - _AXIS_AND_LEGEND - 2 * _PADDING)
+
+
+def _at_the_edge(beside: Sequence[Reported], metric: str, frame: _Frame, runs: Any) -> list[Any]:
+    marks = text.frame(
+        [{"name": o.label, "kind": o.verification, "score": o.metrics[metric], "source": o.citation} for o in beside]
+    )
+    marks["edge"] = frame.right
+    marks["named"] = _apart(marks, frame, runs)
+    grey = text.GREYS[text.theme()]
+    base = alt.Chart(marks).encode(
+        x=alt.X("edge:Q"),
+        y=alt.Y("score:Q"),
+        tooltip=[
+            alt.Tooltip("name:N", title="Model"),
+            alt.Tooltip("score:Q", title=metric, format=f".{DIGITS}f"),
+            alt.Tooltip("kind:N", title="Verified"),
+            alt.Tooltip("source:N", title="Source"),
+        ],
+    )
+    points = base.mark_point(shape="triangle-left", filled=False, size=90, strokeWidth=1.6, color=grey, clip=False)
+    names = base.transform_filter(alt.datum.named).mark_text(align="right", dx=-9, fontSize=12, color=grey)
+    return [points, names.encode(text="name:N")]
+
+
+def _apart(marks: Any, frame: _Frame, runs: Any) -> list[bool]:
+    """Which of the names at the edge are printed: from the top down, those that leave room for a line.
+
+    They keep clear of the names of runs on a phone, too, where both share the width.
+    """
+    taken = [
+        (_PHONE * across + _LETTER * len(name), down + _PLACES[place])
+        for across, down, name, place in zip(
+            frame.across(runs["spent"].to_numpy()),
+            frame.down(runs["score"].to_numpy()),
+            runs["name"],
+            runs["place"],
+            strict=True,
+        )
+        if place
+    ]
+    down = frame.down(marks["score"].to_numpy())
+    named, last = [False] * len(marks), -np.inf
+    for i in np.argsort(down, kind="stable"):
+        start = _PHONE - _LETTER * len(marks["name"].iloc[i])
+        free = all(end < start or abs(down[i] - middle) >= _LINE for end, middle in taken)
+        if free and down[i] - last >= _LINE:
+            named[i], last = True, down[i]
+    return named
 
 
 def spread(values: FloatArray, statistic: str) -> None:
@@ -71,7 +158,7 @@ def spread(values: FloatArray, statistic: str) -> None:
     )
     chart = (
         alt.Chart(table)
-        .mark_bar(color=_COLOURS[_theme()][0], binSpacing=1)
+        .mark_bar(color=_COLOURS[text.theme()][0], binSpacing=1)
         .encode(
             x=alt.X("low:Q", bin="binned", title=statistic),
             x2="high:Q",
@@ -89,7 +176,7 @@ def spread(values: FloatArray, statistic: str) -> None:
 
 
 def _legible(chart: Any) -> Any:
-    ink = _COLOURS[_theme()][2]
+    ink = _COLOURS[text.theme()][2]
     return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
 
 
@@ -107,15 +194,13 @@ def _point(entry: Entry, spent: float, is_best: bool) -> dict[str, Any]:
     }
 
 
-def _places(table: Any) -> list[str]:
+def _places(table: Any, frame: _Frame) -> list[str]:
     """Where each name stands: above its point, else below, else nowhere, so that no two are printed over each other.
 
     Pareto-best points choose first; the others have their names in the tooltip at least.
     """
-    left, right = np.log(_cost_domain(table))
-    across = (np.log(table["spent"].to_numpy()) - left) / (right - left) * _NARROWEST
-    low, high = table["low"].min(), table["high"].max()
-    down = (high - table["score"].to_numpy()) / ((high - low) or 1) * (_HEIGHT - 2 * _PADDING)
+    across = frame.across(table["spent"].to_numpy()) * _NARROWEST
+    down = frame.down(table["score"].to_numpy())
     taken: list[tuple[float, float, float]] = []
     places = [""] * len(table)
     for i in sorted(range(len(table)), key=lambda i: table["kind"].iloc[i] != _BEST):
@@ -129,13 +214,8 @@ def _places(table: Any) -> list[str]:
     return places
 
 
-def _cost_domain(table: Any) -> list[float]:
-    """Room on the right for the names, and a range of its own so that a single run is not stretched over the axis."""
-    return [table["spent"].min() / 2, table["spent"].max() * 3]
-
-
-def _cost_axis(table: Any, title: str) -> alt.X:
-    domain = _cost_domain(table)
+def _cost_axis(frame: _Frame, title: str) -> alt.X:
+    domain = [frame.left, frame.right]
     axis = alt.Axis(format="~g", tickCount=6, grid=False, ticks=True)
     return alt.X("spent:Q", scale=alt.Scale(type="log", domain=domain, nice=False), axis=axis, title=title)
 
@@ -155,17 +235,22 @@ def _tooltip(metric: str, axis: str) -> list[alt.Tooltip]:
     ]
 
 
-def _description(shown: Sequence[Entry], best: set[str], metric: str, spent: Mapping[str, float], axis: str) -> str:
+def _description(
+    shown: Sequence[Entry],
+    best: set[str],
+    beside: Sequence[Reported],
+    metric: str,
+    spent: Mapping[str, float],
+    axis: str,
+) -> str:
     listed = "; ".join(
         f"{entry.label} {entry.value:.{DIGITS}f} at {spent[entry.run]:.4g}" for entry in shown if entry.run in best
     )
     against = _without_scale(axis).lower().replace("cpu", "CPU")
-    return f"Scatter plot of {metric} against {against} for {len(shown)} runs. Pareto-best: {listed}."
+    at_the_edge = "; ".join(f"{other.label} {other.metrics[metric]:.{DIGITS}f}" for other in beside)
+    made_elsewhere = f" Made elsewhere, at the edge: {at_the_edge}." if beside else ""
+    return f"Scatter plot of {metric} against {against} for {len(shown)} runs. Pareto-best: {listed}.{made_elsewhere}"
 
 
 def _without_scale(axis: str) -> str:
     return axis.removesuffix(" (log scale)")
-
-
-def _theme() -> str:
-    return "dark" if st.context.theme.type == "dark" else "light"

@@ -79,8 +79,8 @@ def columns(on: Reference) -> dict[str, Any]:
     where = plain(f"One example on {on}, on average.")
     return {
         "Calibrated (ms)": number(width=92, format="%.4g", help=f"What the software stack would take. {where}"),
-        "± (%)": number(width=50, format="%.0f", help="p90 of the stack's error on what it was not fitted to."),
-        "Bound (ms)": number(width=80, format="%.3g", help=f"No ideal implementation is faster. {where}"),
+        "± (%)": number(width=44, format="%.0f", help="p90 of the stack's error on what it was not fitted to."),
+        "Bound (ms)": number(width=78, format="%.3g", help=f"No ideal implementation is faster. {where}"),
         "Observed (ms)": number(
             width=90,
             format="%.4g",

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.plain import plain
+from harness.reference.reproduction import Reproduction
 from harness.store import Database, open_database
 
 DIGITS = 4
@@ -49,6 +50,11 @@ class Entry:
     """What the model was set to."""
     marks: tuple[str, ...]
     created: datetime
+    is_partial: bool
+    verification: str
+    """How far the score is verified: `recomputed` or `rescored`."""
+    reproduced: Reproduction | None
+    """The score beside the published one of the same model, where there is one."""
 
     @property
     def cpu_seconds(self) -> float | None:
@@ -75,7 +81,8 @@ def opened() -> Iterator[Database]:
 
 
 def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool) -> list[Entry]:
-    """The finished runs, best first, from rows of `harness.store.read.results` (newest first) of one task version.
+    """The finished runs, best first, from rows of `harness.store.read.results` (newest first) of one task version,
+    with their reproductions.
 
     Of each submission the latest run over the whole task is ranked. With `all_runs` its other runs are there too,
     unranked: those over the whole task among the ranked ones, those over a part last.
@@ -111,6 +118,9 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
             settings=settings(row),
             marks=marks(row) if row["run"] in ranks or is_partial(row) else (*marks(row), "older run"),
             created=row["created"],
+            is_partial=is_partial(row),
+            verification=row["verification"],
+            reproduced=row["reproduced"],
         )
         for row in chosen
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -15,8 +15,11 @@ import yaml
 
 from harness.errors import UnknownName
 from harness.plain import plain
-from harness.store import read
+from harness.reference.published import ReportedScore
+from harness.reference.reproduction import with_reproductions
+from harness.store import read, reports
 from leaderboard import examples, run_costs, text
+from leaderboard.reported import tolerance
 from leaderboard.rows import DIGITS, marks, opened
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ def show() -> None:
         st.page_link("board.py", label="← Board", query_params={"task": plain(summary["task"])})
         _show_head(detail)
         if detail.scores:
-            _show_numbers(detail)
+            _show_numbers(detail, reports.reported(database, summary["task"]))
             run_costs.show(database, detail)
         examples.show(database, key, [score["metric"] for score in detail.scores])
     _show_origin(detail)
@@ -62,7 +65,7 @@ def _show_head(detail: RunDetail) -> None:
     st.set_page_config(page_title=plain(f"{summary['submission']} on {summary['task']} · Equal Footing"))
     date = f"{summary['created']:%Y-%m-%d %H:%M} UTC"
     text.title(summary["submission"], f"{summary['task']} · {summary['protocol']} · {date} · run {summary['run']}")
-    text.marks([*marks(summary), *(["generated data"] if summary["generated"] else [])])
+    text.marks([summary["verification"], *marks(summary), *(["generated data"] if summary["generated"] else [])])
     text.paragraph(detail.description)
     if summary["state"] != "done":
         text.section(_STATES[summary["state"]])
@@ -70,7 +73,7 @@ def _show_head(detail: RunDetail) -> None:
         text.paragraph(summary["next_step"])
 
 
-def _show_numbers(detail: RunDetail) -> None:
+def _show_numbers(detail: RunDetail, published: Sequence[ReportedScore]) -> None:
     summary = detail.summary
     text.figures(
         [
@@ -88,16 +91,39 @@ def _show_numbers(detail: RunDetail) -> None:
         _show_costs(summary)
     with right:
         text.section("Scores")
-        scores = [
-            {"Metric": s["metric"], "Value": s["value"], "Low": s["ci_low"], "High": s["ci_high"], "n": s["n"]}
-            for s in detail.scores
-        ]
+        scores = with_reproductions([summary | score for score in detail.scores], published)
+        found = [score["reproduced"] for score in scores if score["reproduced"]]
+        beside = _PUBLISHED if found else ()
         decimals = st.column_config.NumberColumn(format=f"%.{DIGITS}f")
-        limits = {"Value": decimals, "Low": decimals, "High": decimals}
-        st.dataframe(text.frame(scores), hide_index=True, column_config=limits, alt="Scores with 95 % intervals")
+        st.dataframe(
+            text.frame([_score(score) for score in scores]),
+            hide_index=True,
+            column_config=dict.fromkeys(("Value", "Low", "High", "Published"), decimals),
+            column_order=["Metric", "Value", "Low", "High", *beside, "n"],
+            placeholder="–",
+            alt="Scores with 95 % intervals",
+        )
+        if found:
+            text.note(f"Reproduced: ours less that of {tolerance(found[0])} Source: {found[0].source}.")
         flat = ["Where they are equal there is no spread among these examples."]
         equal = any(score["ci_low"] == score["ci_high"] for score in detail.scores)
         text.note(" ".join(["Low and high bound the 95 % bootstrap interval over examples.", *(flat if equal else [])]))
+
+
+_PUBLISHED = ("Published", "Reproduced")
+
+
+def _score(score: Mapping[str, Any]) -> dict[str, Any]:
+    found = score["reproduced"]
+    return {
+        "Metric": score["metric"],
+        "Value": score["value"],
+        "Low": score["ci_low"],
+        "High": score["ci_high"],
+        "Published": found.value if found else None,
+        "Reproduced": found.short if found else None,
+        "n": score["n"],
+    }
 
 
 def _interval(summary: Mapping[str, Any]) -> str:

@@ -15,13 +15,14 @@ from harness import registry
 from harness.contract import Suite
 from harness.errors import nearest
 from harness.plain import plain
-from harness.store import Database, read
+from harness.store import Database, read, reports
 from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
-from leaderboard import text
+from leaderboard import suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
 _OTHER_PAGES_PARAMETERS = ("run", "example", "task")
 _TABLE = "averages"
+_PINNED = ("Coverage", "Rank", "Submission")
 
 
 def show() -> None:
@@ -42,13 +43,17 @@ def show() -> None:
             suite = _choose_suite(suites)
             names = {metric.name: metric for metric in suite.metrics}
             metric = names[st.selectbox("Metric", list(names), key="metric", width=160)]
-        # Rows of other origin, such as published scores, join here: as entries, whose versions keep them apart.
+            with_others = st.toggle("Made elsewhere", True, key="others", help="Published and self-reported scores.")
         rows = averages(suite, metric, entries(database, suite, [metric], _drawn())[metric.name])
+        tasks = set(suite.tasks())
+        scores = [s for s in reports.reported(database) if s.task in tasks and s.metric == metric.name]
+        settings = read.settings(database, {row.submission_digest for row in rows})
     text.paragraph(suite.description)
     if metric.description:
         text.note(f"{metric.name}: {metric.description}")
     if rows:
-        _show_table(suite, rows)
+        others = suite_others.averaged(suite, metric, scores) if with_others else []
+        _show_table(suite, rows, suite_others.reproduced(rows, settings, scores), others)
     else:
         text.note(f"No submission has {metric.name} on a whole member yet.")
     _show_what_is_missing(suite, rows)
@@ -84,9 +89,16 @@ def _choose_suite(suites: Sequence[Suite]) -> Suite:
     return shown.get(chosen or "", suites[0])
 
 
-def _show_table(suite: Suite, rows: Sequence[SuiteRow]) -> None:
+def _show_table(
+    suite: Suite, rows: Sequence[SuiteRow], verdicts: Sequence[str | None], others: Sequence[SuiteRow]
+) -> None:
     columns = _member_columns(suite, rows)
-    table = text.frame([_cells(row, columns) for row in rows])
+    table = text.frame(
+        [
+            *(_cells(row, columns) | {"Reproduced": verdict} for row, verdict in zip(rows, verdicts, strict=True)),
+            *(_cells(row, columns) | {"Rank": None, "Verified": row.submission_digest} for row in others),
+        ]
+    )
     runs = {
         plain(f"{row.submission} · {columns[score.member]} · {score.value:.{DIGITS}f} · {run}"): run
         for row in rows
@@ -94,12 +106,13 @@ def _show_table(suite: Suite, rows: Sequence[SuiteRow]) -> None:
         for run in score.runs
     }
     chosen = st.selectbox("Open a run", list(runs), index=None, placeholder="Or click its score", width=340)
+    shown = [*rows, *others]
     selection = st.dataframe(
-        table,
+        text.greyed(table, [row in others for row in shown], pinned=_PINNED),
         hide_index=True,
-        height="content" if len(rows) <= 25 else 900,
+        height="content" if len(shown) <= 25 else 900,
         column_config=_config(rows[0].metric, columns),
-        on_select=partial(_choose_inner, rows, columns),
+        on_select=partial(_choose_inner, shown, columns),
         selection_mode="single-cell",
         key=_TABLE,
         placeholder="–",
@@ -110,7 +123,11 @@ def _show_table(suite: Suite, rows: Sequence[SuiteRow]) -> None:
         "Ranks are among averages over the same data sets in the same versions; others cannot be compared. For the "
         "interval the examples of each data set are drawn again by themselves. A suite within the suite counts once."
     )
-    _open(chosen and runs[chosen], selection, rows, columns)
+    if others:
+        text.note(
+            "In grey, without a rank: averages of scores that were made elsewhere. The board of a task has sources."
+        )
+    _open(chosen and runs[chosen], selection, shown, columns)
 
 
 def _member_columns(suite: Suite, rows: Sequence[SuiteRow]) -> dict[str, str]:
@@ -133,6 +150,8 @@ def _cells(row: SuiteRow, columns: Mapping[str, str]) -> dict[str, Any]:
         "95 % interval": interval,
         **{label: values.get(member) for member, label in columns.items()},
         "Marks": ["own code"] if row.runs_code else [],
+        "Reproduced": None,
+        "Verified": "",
     }
 
 
@@ -142,13 +161,19 @@ def _config(metric: str, columns: Mapping[str, str]) -> dict[str, Any]:
         "Coverage": st.column_config.TextColumn(
             width=80, pinned=True, help="Members with a score, of all. Never compare across."
         ),
-        "Rank": number(width=55, pinned=True, help="Among averages over the same data sets in the same versions."),
+        "Rank": number(
+            width=55, format="%d", pinned=True, help="Among averages over the same data sets in the same versions."
+        ),
         "Submission": st.column_config.TextColumn(width=150, pinned=True),
         "Model": st.column_config.TextColumn(width=75),
         f"Mean {metric}": number(format=f"%.{DIGITS}f", width=115, help="Each member counts the same."),
         "95 % interval": st.column_config.TextColumn(width=118),
         **{label: number(format=f"%.{DIGITS}f", width=max(70, 12 + 8 * len(label))) for label in columns.values()},
         "Marks": st.column_config.ListColumn(width=90, help="own code: the submission brings code."),
+        "Reproduced": st.column_config.TextColumn(
+            width=110, help="Data sets on which the published score of the same model was reproduced."
+        ),
+        "Verified": st.column_config.TextColumn(width=88, help="Of scores that were made elsewhere: by whom."),
     }
 
 

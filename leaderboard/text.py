@@ -35,12 +35,20 @@ _STYLE = """
            border: 1px solid currentColor; opacity: .85; }
 </style>
 """
+GREYS = {"light": "#6b7280", "dark": "#8b95a3"}
+"""The colour of what was made elsewhere, by theme: readable, and behind what was made here."""
+_MOST_GREYED = 1000  # rows: they get their colour through pandas' Styler, which is slow
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def style() -> None:
     """Put the app's own styles on the page; colours are the theme's, so dark and light both work."""
     st.html(_STYLE)
+
+
+def theme() -> str:
+    """`light` or `dark`, as the reader has it."""
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def title(text: object, below: object = "") -> None:
@@ -96,6 +104,18 @@ def frame(records: Sequence[Mapping[str, Any]]) -> Any:
     import pandas as pd
 
     return pd.DataFrame([{name: _cell(value) for name, value in record.items()} for record in records])
+
+
+def greyed(table: Any, grey: Sequence[bool], *, pinned: Sequence[str] = ()) -> Any:
+    """The table with some of its rows in grey, for `st.dataframe`; a very long one stays as it is.
+
+    Cells of pinned columns stay as they are: Streamlit fades them already.
+    """
+    if not any(grey) or len(table) > _MOST_GREYED:
+        return table
+    colour = f"color: {GREYS[theme()]}"
+    columns = [name for name in table.columns if name not in pinned]
+    return table.style.apply(lambda column: [colour if is_grey else "" for is_grey in grey], subset=columns)
 
 
 def csv(table: Any) -> bytes:

@@ -62,6 +62,7 @@ class Filler:
     titles: dict[str, str] = dataclasses.field(default_factory=lambda: {"d1": "The first document"})
     card: TaskCard = CARD
     data: str = "a" * 64
+    model: dict[str, Any] = dataclasses.field(default_factory=lambda: {"kind": "random"})
 
     def run(
         self,
@@ -85,7 +86,7 @@ class Filler:
 
         `scanned` vectors of 384 numbers were searched for each example, which took these seconds when it was timed.
         """
-        recorder = self._claim(name, limit, seed, runs_code, rerun)
+        recorder = self._claim(name, limit, seed, runs_code, rerun, observes_cost)
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
         recorder.start_attempt("test", {})
@@ -118,15 +119,17 @@ class Filler:
         with open_database(str(self.path), create=False).writing() as session:
             session.execute(update(RunRow).values(owner=""))
 
-    def _claim(self, name: str, limit: int, seed: int, runs_code: bool, rerun: bool) -> Recorder:
+    def _claim(self, name: str, limit: int, seed: int, runs_code: bool, rerun: bool, observes_cost: bool) -> Recorder:
         file = self.path.with_suffix(".yaml")
         file.write_text("name: x\nmodel: {kind: random}\n")
         submission = dataclasses.replace(
             load(file),
             name=name,
             digest=hashlib.sha256(name.encode()).hexdigest(),
-            normalised={"name": name, "model": {"kind": "random"}},
+            kind=self.model["kind"],
+            normalised={"name": name, "model": self.model},
             runs_code=runs_code,
+            observes_cost=observes_cost,
         )
         workload = Workload(
             inputs=Inputs(),

@@ -20,6 +20,8 @@ import pytest
 
 from harness import registry
 from harness.contract import Ranking
+from harness.reference.published import ReportedScore
+from harness.store import open_database, reports
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 _FLAGS = [
@@ -34,14 +36,23 @@ _FLAGS = [
 _LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 _GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
 _BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
+_SENT = ReportedScore(
+    "beir/tiny", "theirs", "nDCG@10", 0.65, 2, "theirs.json", verification="self-reported", kind="", digest="d" * 64
+)
 _HOSTILE = "<img src=x onerror=document.title='owned'> ![x](http://example.com/beacon.png)"
 
 
 @pytest.fixture
 def board(filler: Any) -> Iterator[tuple[str, str]]:
-    """A served database with a good and a hostile submission: the board's address and the good run's key."""
+    """A served database with a good and a hostile submission, and between them a self-reported score.
+
+    Gives the board's address and the good run's key.
+    """
     key = filler.run("good", _GOOD, cpu_seconds=2.0)
     filler.run(_HOSTILE, _BAD, cpu_seconds=1.0)
+    database = open_database(str(filler.path), create=False)
+    reports.add(database, "theirs.json", [_SENT], replace=False)
+    database.close()
     with _served(filler) as address:
         yield address, key
 
@@ -88,7 +99,7 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
     assert tab.title() == "Equal Footing"
     assert "task=beir/tiny" in tab.url
     tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
-    table = tab.get_by_test_id("stDataFrame")
+    table = tab.get_by_test_id("stDataFrame").first
     for cell in ("good", "0.6400 – 0.7400", _HOSTILE):
         table.locator("canvas td", has_text=cell).wait_for(state="attached")
     with tab.expect_download() as saved:
@@ -96,19 +107,21 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
     saved.value.save_as(tmp_path / "board.csv")
     assert "good" in (tmp_path / "board.csv").read_text()
 
-    _tick_first_row(table)
+    _tick_row(table, 1)
+    tab.get_by_text("theirs was made elsewhere: theirs.json").wait_for()
+    _tick_row(table, 0)
     tab.get_by_role("heading", name="good", exact=True).wait_for()
     tab.go_back()
     tab.get_by_text("Three documents.").wait_for()
     tab.wait_for_url(lambda url: "run=" not in url)
 
-    _tick_first_row(table)
+    _tick_row(table, 0)
     tab.get_by_role("heading", name="good", exact=True).wait_for()
     assert f"run={key}" in tab.url
     assert tab.title() == "good on beir/tiny · Equal Footing"
     tab.get_by_text("How this number was made").wait_for()
 
-    _tick_first_row(tab.locator(".st-key-examples"))
+    _tick_row(tab.locator(".st-key-examples"), 0)
     tab.get_by_role("heading", name="Example q1").wait_for()
     assert "example=q1" in tab.url
     tab.get_by_text("what is first?", exact=True).last.wait_for()
@@ -140,23 +153,23 @@ def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
 
         # The table is a canvas, so its cells are found by place: nfcorpus and cqadupstack are left of the marks.
         canvas = table.locator("canvas").first
-        canvas.click(position={"x": 824, "y": 50}, force=True)
+        canvas.click(position={"x": 700, "y": 50}, force=True)
         tab.get_by_role("heading", name="good", exact=True).wait_for()
         assert f"run={key}" in tab.url
 
         tab.goto(f"{address}/suite?suite=beir/18")
         table.locator("canvas td", has_text="2 of 18").first.wait_for(state="attached")
-        canvas.click(position={"x": 970, "y": 50}, force=True)
+        canvas.click(position={"x": 805, "y": 50}, force=True)
         tab.get_by_text("The twelve forums of CQADupStack.").wait_for()
         table.locator("canvas td", has_text="12 of 12").first.wait_for(state="attached")
         assert tab.get_by_test_id("stException").count() == 0
 
 
-def _tick_first_row(table: Any) -> None:
-    # The table is a canvas under a scroller, so the box to tick in its first row is found by place.
+def _tick_row(table: Any, row: int) -> None:
+    # The table is a canvas under a scroller, so the box to tick is found by place.
     canvas = table.locator("canvas").first
     canvas.wait_for()
-    canvas.click(position={"x": 16, "y": 50}, force=True)
+    canvas.click(position={"x": 16, "y": 50 + 33 * row}, force=True)
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,151 @@
+"""The table of a task: its runs, and among them, greyed and without a rank, scores that were made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from harness.efficiency.serving import Reference
+from leaderboard import costs, text
+from leaderboard.reported import Reported
+from leaderboard.rows import DIGITS, Entry
+
+_ALL_RUNS_ONLY = {"n", "Seed", "Run", "Date (UTC)"}
+# Too wide for the table: settings and sources stand below it, seconds on the run's page, and all are in the download.
+_NOT_DRAWN = {"Settings", "Source", "Prepare (CPU s)", "Predict (CPU s)"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: of a run, or of scores that were made elsewhere."""
+
+    cells: Mapping[str, Any]
+    run: str | None = None
+    """The run that it opens."""
+    citation: str = ""
+    """Where scores that were made elsewhere come from."""
+
+
+def lines(
+    found: Sequence[Entry],
+    others: Sequence[Reported],
+    metric: str,
+    extra: Sequence[str],
+    prices: Mapping[str, Mapping[str, Any]],
+) -> list[Line]:
+    """The lines, best first; of equal ones those of runs first, and runs over a part of the task last."""
+    sign = 1 if not found or found[0].higher_is_better else -1
+    of_runs = [Line(_cells(entry, metric, extra, costs.cells(prices[entry.run])), entry.run) for entry in found]
+    whole = [line for line, entry in zip(of_runs, found, strict=True) if not entry.is_partial]
+    columns = dict.fromkeys(of_runs[0].cells) if of_runs else {}
+    made_elsewhere = [
+        Line(columns | _reported_cells(other, metric, extra), citation=other.citation) for other in others
+    ]
+
+    def goodness(line: Line) -> float:
+        value = line.cells[metric]
+        return float("-inf") if value is None else sign * round(value, DIGITS)
+
+    partial = [line for line, entry in zip(of_runs, found, strict=True) if entry.is_partial]
+    return [*sorted([*whole, *made_elsewhere], key=goodness, reverse=True), *partial]
+
+
+def show(shown: Sequence[Line], metric: str, extra: Sequence[str], all_runs: bool, on: Reference) -> Line | None:
+    """Draw the table, with a button that saves all of it; returns the line that is ticked."""
+    table = text.frame([line.cells for line in shown])
+    hidden = _NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY
+    selection = st.dataframe(
+        text.greyed(table, [line.run is None for line in shown]),
+        hide_index=True,
+        height="content" if len(shown) <= 25 else 900,
+        column_config=_columns(metric, extra) | costs.columns(on),
+        column_order=[name for name in table.columns if name not in hidden],
+        on_select="rerun",
+        selection_mode="single-row",
+        key="runs",
+        placeholder="–",
+        alt=f"Runs of the task, best {metric} first",
+    )
+    text.download(table, "board.csv")
+    rows = selection["selection"]["rows"]
+    return shown[rows[0]] if rows else None
+
+
+def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Rank": entry.rank,
+        "Submission": entry.label,
+        "Model": entry.kind,
+        metric: entry.value,
+        "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
+        "Reproduced": entry.reproduced and entry.reproduced.short,
+        **{name: entry.metrics.get(name) for name in extra},
+        **spent,
+        "Prepare (CPU s)": entry.prepare_cpu_seconds,
+        "Predict (CPU s)": entry.predict_cpu_seconds,
+        "Memory (MB)": _megabytes(entry.peak_rss_bytes),
+        "Index (MB)": _megabytes(entry.index_bytes),
+        "n": entry.n,
+        "Verified": entry.verification,
+        "Marks": list(entry.marks),
+        "Seed": entry.seed,
+        "Run": entry.run,
+        "Date (UTC)": entry.created,
+        "Settings": entry.settings,
+        "Source": "",
+    }
+
+
+def _reported_cells(other: Reported, metric: str, extra: Sequence[str]) -> dict[str, Any]:
+    return {
+        "Submission": other.label,
+        **{name: other.metrics.get(name) for name in (metric, *extra)},
+        "Verified": other.verification,
+        "Marks": [],
+        "Source": other.citation,
+    }
+
+
+def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "Rank": number(
+            width=50,
+            format="%d",
+            help="Equal scores share a rank; older and partial runs, and scores made elsewhere, have none.",
+        ),
+        "Submission": st.column_config.TextColumn(width=140),
+        "Model": st.column_config.TextColumn(width=80, help="The kind of model; its settings stand below."),
+        **{name: number(format=f"%.{DIGITS}f", width=76) for name in (metric, *extra)},
+        "95 % interval": st.column_config.TextColumn(width=102),
+        "Reproduced": st.column_config.TextColumn(
+            width=92, help="Ours minus the published score of the same model; what is OK and close stands below."
+        ),
+        "Prepare (CPU s)": number(width=108, format="%.2f", help="Indexing or training, over all cores."),
+        "Predict (CPU s)": number(width=104, format="%.2f", help="All examples, over all cores."),
+        "Memory (MB)": number(
+            width=88, format="%.1f", help="Highest resident, less that of an empty worker. 1 MB is 10⁶ bytes."
+        ),
+        "Index (MB)": number(width=74, format="%.1f", help="In memory and on disk."),
+        "n": number(width=55, format="%d", help="Examples asked."),
+        "Verified": st.column_config.TextColumn(
+            width=88,
+            help="recomputed: the model ran here. rescored: its answers or embeddings were scored here. self-reported: "
+            "somebody sent the score. published: its source, below, says so.",
+        ),
+        "Marks": st.column_config.ListColumn(
+            width=70,
+            help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
+            "at its first cost. partial: not all examples were asked. older run: a later one replaces it.",
+        ),
+        "Seed": number(width=55, format="%d"),
+        "Run": st.column_config.TextColumn(width=115),
+        "Date (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=135),
+    }
+
+
+def _megabytes(count: int | None) -> float | None:
+    return None if count is None else count / 1e6
