@@ -13,7 +13,6 @@ import streamlit as st
 from harness.efficiency import run_prices
 from harness.efficiency.hardware import hardware_profiles
 from harness.efficiency.serving import Reference
-from harness.efficiency.stacks import stacks
 from harness.plain import plain
 from harness.store import Database, read_work
 from leaderboard.rows import Entry
@@ -35,8 +34,10 @@ _WIDTH = 250  # pixels
 
 def choose_reference() -> Reference:
     """Two boxes, kept in the address as `hardware` and `stack` unless they are as usual."""
-    hardware = _box("Reference hardware", "hardware", list(hardware_profiles()), run_prices.HARDWARE)
-    stack = _box("Software stack", "stack", [*stacks(), run_prices.NO_STACK], run_prices.STACK)
+    profiles = hardware_profiles()
+    hardware = _box("Reference hardware", "hardware", list(profiles), run_prices.HARDWARE)
+    fitting = [*run_prices.fitting_stacks(profiles[hardware]), run_prices.NO_STACK]
+    stack = _box("Software stack", "stack", fitting, fitting[0])
     return run_prices.reference(hardware=hardware, stack=stack)
 
 

@@ -56,6 +56,11 @@ class Hardware(BaseModel):
     sources: dict[str, str] = {}
     """Where each number is from, by field."""
 
+    @property
+    def is_processor(self) -> bool:
+        """Whether it is a CPU: the only hardware whose cache is part of its profile."""
+        return self.cache_bytes is not None
+
     def peak(self, dtype: str) -> float:
         """FLOP/s for a dtype.
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.efficiency.deployment import expense
+from harness.efficiency.hardware import Hardware
 from harness.efficiency.hardware import hardware as hardware_named
 from harness.efficiency.serving import Price, Reference, Side, price
+from harness.efficiency.stacks import Stack, stacks
 from harness.efficiency.stacks import stack as stack_named
 from harness.errors import InputError
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from harness.store.read_work import RunWork
 
 HARDWARE = "A100-80GB-SXM"
-STACK = "fastertransformer"
-HOST = "EPYC-7742-64c-CPU"
+STACK, CPU_STACK = "fastertransformer-encoders", "pytorch-cpu"
+"""What calibrates unless another is named: on accelerators, and on processors."""
+HOST, HOST_STACK = "EPYC-9654-core", "numpy-cpu"
 NO_STACK = "none"
 
 _PRICED = (
@@ -35,15 +38,35 @@ LARGEST_SPREAD = 1.25
 
 
 def reference(*, hardware: str | None = None, stack: str | None = None, host: str | None = None) -> Reference:
-    """Hardware and stack by name or as YAML files of the user's own; None for the defaults, "none" for no stack.
+    """Hardware and stack by name or as YAML files of the user's own; None for the usual ones, "none" for no stack.
 
-    Raises `UnknownProfile` with the nearest name, `InputError` for a file that breaks the schema.
+    Raises `UnknownProfile` with the nearest name, `InputError` for a file that breaks the schema, or for a stack that
+    does not run on such hardware.
     """
-    software = stack or STACK
-    return Reference(
-        accelerator=Side(hardware_named(hardware or HARDWARE), None if software == NO_STACK else stack_named(software)),
-        host=Side(hardware_named(host or HOST)),
-    )
+    accelerator = hardware_named(hardware or HARDWARE)
+    host_stack = None if stack == NO_STACK else stack_named(HOST_STACK)
+    return Reference(Side(accelerator, _software(accelerator, stack)), Side(hardware_named(host or HOST), host_stack))
+
+
+def fitting_stacks(on: Hardware) -> list[str]:
+    """Names of the stacks that run on such hardware, the usual one first."""
+    device = "cpu" if on.is_processor else "accelerator"
+    return sorted((s.name for s in stacks().values() if s.runs_on == device), key=lambda name: name != _usual(on))
+
+
+def _software(on: Hardware, name: str | None) -> Stack | None:
+    if name == NO_STACK:
+        return None
+    software = stack_named(name or _usual(on))
+    if software.runs_on != ("cpu" if on.is_processor else "accelerator"):
+        raise InputError(
+            f"the stack {software.name} does not run on {on.name}", hint=f"One of {', '.join(fitting_stacks(on))} does."
+        )
+    return software
+
+
+def _usual(on: Hardware) -> str:
+    return CPU_STACK if on.is_processor else STACK
 
 
 def columns(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:

@@ -48,8 +48,8 @@ class Bm25Config(ModelConfig):
     lucene_norms: bool = True
     """Round document lengths as Lucene's one-byte norms do; off, lengths are exact."""
     fields: Annotated[dict[FieldName, Weight], Field(min_length=1)] | None = None
-    """Score `title` and `text` apart, each times its weight, and add up; as in Anserini, a document without text is then
-    left out. Not given: they are one text."""
+    """Score `title` and `text` apart, each times its weight, and add up; as in Anserini, a document without text is
+    then left out. Not given: they are one text."""
 
     def weights(self) -> dict[FieldName, float]:
         """Weight of each field that is scored apart, always in the same order; empty if there is only one text."""
