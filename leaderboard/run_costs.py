@@ -61,8 +61,8 @@ def _observation(summary: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         return f"refused: {found['observed_refused']}"
     repeats = f"fastest of {summary['observed_n']} repeats over {summary['observed_examples']} examples"
     median = f"median {_milliseconds(summary['observed_median_seconds'])}"
-    spread = f"slowest {found['observed_spread']:.2f} times the fastest"
-    return f"{repeats}, {median}, {spread}; {summary['observed_clock']} seconds of the run's machine"
+    slowest = f"slowest {_milliseconds(summary['observed_max_seconds'])}"
+    return f"{repeats}, {median}, {slowest}; {summary['observed_clock']} seconds of the run's machine"
 
 
 def _show_stages(priced: Price) -> None:

@@ -34,7 +34,7 @@ _PRICED = (
 
 FEWEST_REPEATS = 5
 LARGEST_SPREAD = 1.25
-"""Slowest over fastest repeat: above it, an observed time says more about the machine's other work."""
+"""Median over fastest repeat: above it, fewer than half agree on a time, and it is more of the machine's other work."""
 
 
 def reference(*, hardware: str | None = None, stack: str | None = None, host: str | None = None) -> Reference:
@@ -119,15 +119,15 @@ def _priced(found: Price | None, on: Reference) -> dict[str, Any]:
 
 def observed(row: Mapping[str, Any]) -> dict[str, Any]:
     """The fastest repeat, or why none is shown."""
-    n, least, most = row["observed_n"] or 0, row["observed_min_seconds"], row["observed_max_seconds"]
-    spread = most / least if n and least else None
+    n, least, middle = row["observed_n"] or 0, row["observed_min_seconds"], row["observed_median_seconds"]
+    spread = middle / least if n and least else None
     refused = None
     if not n:
         refused = "not timed" if row["state"] == "done" else None
     elif n < FEWEST_REPEATS:
         refused = f"{n} repeats; at least {FEWEST_REPEATS} are needed"
     elif spread is None or spread > LARGEST_SPREAD:
-        refused = f"the slowest repeat took {spread or 0:.2f} times the fastest; at most {LARGEST_SPREAD} is trusted"
+        refused = f"the median repeat took {spread or 0:.2f} times the fastest; at most {LARGEST_SPREAD} is trusted"
     return {
         "observed_seconds": None if refused or not n else least,
         "observed_spread": spread,

@@ -24,7 +24,7 @@ def test_another_accelerator_prices_stored_runs_anew(filler, page):
     fast = shown.table(RUNS).iloc[0]
     assert fast["Bound (ms)"] == pytest.approx(slow["Bound (ms)"] * 2039 / 3350, rel=0.01)
     assert fast["Observed (ms)"] == slow["Observed (ms)"]
-    assert "H100-SXM (fastertransformer)" in shown.text
+    assert "H100-SXM (fastertransformer-encoders)" in shown.text
 
 
 def test_the_address_chooses_hardware_and_stack(filler, page):
@@ -35,7 +35,7 @@ def test_the_address_chooses_hardware_and_stack(filler, page):
 
 
 def test_an_unsteady_observation_is_not_shown(filler, page):
-    filler.run("dense", GOOD, scanned=1000, repeats=[*STEADY, 0.004])
+    filler.run("dense", GOOD, scanned=1000, repeats=[0.002, 0.0021, 0.003, 0.003, 0.004])
     assert page().table(RUNS).iloc[0].isna()["Observed (ms)"]
 
 
