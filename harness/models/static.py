@@ -16,11 +16,12 @@ from harness.efficiency.ledger import Memory
 from harness.efficiency.search_work import embedding_bag
 from harness.efficiency.work import Stage
 from harness.errors import SubmissionError
-from harness.models.dense import EmbedAndSearch, Encode
+from harness.models.dense import EmbedAndSearch
 from harness.models.vector_search import VectorSearchConfig
 
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Float32
+    from harness.retrieval.encoded_corpus import Encode
 
 
 class StaticConfig(VectorSearchConfig):

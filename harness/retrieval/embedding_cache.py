@@ -1,8 +1,8 @@
 """Embeddings on disk: computed once, kept with what they cost, read back memory-mapped.
 
-A shard is a block of vectors (`.npy`) and its record (`.json`). The record names the vectors' file by its content
-and is renamed into place last, so it is the commit: whoever reads it finds the vectors it means, even when two
-processes compute the same shard at once or one is killed in the middle.
+A shard is a block of vectors (`.npy`), one for each text or several, and its record (`.json`). The record names the
+vectors' file by its content and is renamed into place last, so it is the commit: whoever reads it finds the vectors it
+means, even when two processes compute the same shard at once or one is killed in the middle.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ class Work(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of texts, [n, d] float32, and the work they took."""
+    """Vectors of texts, [n, d], and the work they took."""
 
     vectors: Float32
+    """Float16 where an encoder gives that (late interaction)."""
     work: Work
+    rows: list[int] | None = None
+    """Vectors of each text; None for one each."""
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class _Record(msgspec.Struct, frozen=True):
     shape: tuple[int, int]
     work: Work
     cost: Cost
+    rows: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,15 @@ class Shard:
     """Of the first computation."""
     reused: bool
     """Whether it was found, not computed now."""
+    rows: list[int] | None = None
+    """Vectors of each text; None for one each."""
 
     @property
     def disk_bytes(self) -> int:
         return self.path.stat().st_size
 
     def vectors(self) -> Float32:
-        """[n, d] float32, memory-mapped and read-only."""
+        """[n, d] float32, or float16 where the encoder gave that, memory-mapped and read-only."""
         vectors: Float32 = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return vectors
 
@@ -106,26 +112,28 @@ class EmbeddingCache:
         try:
             record = msgspec.json.decode((self.folder / f"{name}.json").read_bytes(), type=_Record)
             path = self.folder / Path(record.file).name
-            if record.shape[0] != count or _file_sha256(path) != record.sha256:
+            texts = record.shape[0] if record.rows is None else len(record.rows)
+            if texts != count or _file_sha256(path) != record.sha256:
                 return None
         except (OSError, msgspec.DecodeError):
             return None
-        return Shard(path, record.work, record.cost, reused=True)
+        return Shard(path, record.work, record.cost, reused=True, rows=record.rows)
 
     def _compute(self, name: str, texts: Sequence[str], encode: Callable[[Sequence[str]], Embedded]) -> Shard:
         with Stopwatch() as watch:
             embedded = encode(texts)
             _require_finite(embedded.vectors)
+        kept = np.float16 if embedded.vectors.dtype == np.float16 else np.float32
         buffer = io.BytesIO()
-        np.save(buffer, np.ascontiguousarray(embedded.vectors, dtype=np.float32), allow_pickle=False)
+        np.save(buffer, np.ascontiguousarray(embedded.vectors, dtype=kept), allow_pickle=False)
         content = buffer.getvalue()
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.folder / f"{name}-{sha256[:16]}.npy"
         rows, dimensions = embedded.vectors.shape
-        record = _Record(path.name, sha256, (rows, dimensions), embedded.work, watch.cost)
+        record = _Record(path.name, sha256, (rows, dimensions), embedded.work, watch.cost, embedded.rows)
         _write(path, content)
         _write(self.folder / f"{name}.json", msgspec.json.encode(record))
-        return Shard(path, record.work, record.cost, reused=False)
+        return Shard(path, record.work, record.cost, reused=False, rows=record.rows)
 
 
 def blocks(documents: Iterable[tuple[str, str]]) -> Iterator[tuple[list[str], list[str]]]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import SubmissionError
-from harness.retrieval.embedding_cache import Embedded, Work
+from harness.retrieval.embedding_cache import Embedded
+from harness.retrieval.tokens import Batch, TextTokenizer
 
 if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last", "max"]
+AutoClass = Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification"]
 PACKAGE = "package:"
-WIDTH_STEP = 8
-"""Texts are padded to a multiple of so many tokens."""
-_READ_BY_LOADERS = ("*.safetensors", "*.json", "*.txt", "*.model")
+_DENSE_LAYER = "1_Dense/*.safetensors"
+"""Where sentence-transformers, and so PyLate, keep a linear map."""
+_READ_BY_LOADERS = ("*.safetensors", "*.json", "*.txt", "*.model", _DENSE_LAYER)
+_OTHER_FOLDERS = "[!1]*/*"
 
 
 @dataclass(frozen=True)
@@ -42,82 +44,43 @@ class TextEncoder:
     """
 
     def __init__(self, folder: Path, settings: EncoderSettings) -> None:
-        import torch
-        from transformers import AutoTokenizer
-
         self._settings = settings
-        available = "cuda" if torch.cuda.is_available() else "cpu"
-        self._device = available if settings.device == "auto" else settings.device
-        self._model = _load_weights(folder, getattr(torch, settings.dtype)).to(self._device)
-        positions = getattr(self._model.config, "max_position_embeddings", None)
-        if positions is not None and settings.max_length > positions:
-            raise SubmissionError(f"max_length is {settings.max_length}, but {folder.name} has {positions} positions")
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        if not tokenizer.is_fast:
-            raise SubmissionError(f"{folder.name} has no fast tokenizer", hint="Add its tokenizer.json.")
-        # Shipped tokenizers often pad or cut to a training length; both are decided here.
-        self._tokenizer = tokenizer.backend_tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(settings.max_length)
-        self._pad_id = tokenizer.pad_token_id or 0
+        self._device = device_named(settings.device)
+        self._model = load_model("AutoModel", folder, settings.dtype, settings.max_length).to(self._device)
+        self._tokenize = TextTokenizer(folder, settings.max_length)
 
     def encode(self, texts: Sequence[str], done: Callable[[int], None] | None = None) -> Embedded:
         """Vectors of the texts, in their order, [n, d] float32, with the work they took.
 
-        A text is padded by its own length alone, to a multiple of eight tokens, and batches hold texts of one padded
-        length: a vector does not depend on what else is encoded with it, nor on the batch size, down to the last bit
-        where the machine's matrix product does not depend on the number of rows (float32 on a CPU). `done` hears how
-        many texts a batch had.
+        A vector does not depend on what else is encoded with it, nor on the batch size, down to the last bit where the
+        machine's matrix product does not depend on the number of rows (float32 on a CPU). `done` hears how many texts
+        a batch had.
         """
         import numpy as np
         import torch
 
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
-        ids = [encoding.ids for encoding in encodings]
-        lengths = [len(tokens) for tokens in ids]
-        widths = [min(-(-length // WIDTH_STEP) * WIDTH_STEP, self._settings.max_length) for length in lengths]
-        work = Work(
-            tokens=lengths,
-            truncated=sum(bool(encoding.overflowing) for encoding in encodings),
-            batch_rows=[0] * len(ids),
-            batch_tokens=[0] * len(ids),
-        )
+        tokens = self._tokenize(texts)
+        size = self._settings.batch_size
         vectors = np.empty((0, 0), dtype=np.float32)
         with torch.inference_mode():
-            for batch in _batches(widths, self._settings.batch_size):
-                width = widths[batch[0]]
-                states = self._forward([ids[place] for place in batch], width)
+            for batch in tokens.batches(size, self._tokenize.pad_id, self._device):
+                states = self._forward(batch)
                 if not vectors.size:
-                    vectors = np.empty((len(ids), states.shape[1]), dtype=np.float32)
-                vectors[batch] = states.numpy()
-                for place in batch:
-                    work.batch_rows[place] = len(batch)
-                    work.batch_tokens[place] = width
+                    vectors = np.empty((len(texts), states.shape[1]), dtype=np.float32)
+                vectors[batch.places] = states.numpy()
                 if done:
-                    done(len(batch))
-        return Embedded(vectors, work)
+                    done(len(batch.places))
+        return Embedded(vectors, tokens.work(size))
 
-    def _forward(self, ids: Sequence[Sequence[int]], width: int) -> torch.Tensor:
-        """Pooled vectors [rows, d], float32 on the CPU, of token ids, padded to `width`."""
+    def _forward(self, batch: Batch) -> torch.Tensor:
+        """Pooled vectors [rows, d], float32 on the CPU."""
         import torch
 
-        padded = [[*tokens, *[self._pad_id] * (width - len(tokens))] for tokens in ids]
-        lengths = torch.tensor([len(tokens) for tokens in ids])
-        mask = (torch.arange(width) < lengths[:, None]).long().to(self._device)
-        inputs = torch.tensor(padded).to(self._device)
-        states = self._model(input_ids=inputs, attention_mask=mask).last_hidden_state
-        pooled = _pool(states, mask, self._settings.pooling).float()
+        states = self._model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+        pooled = _pool(states, batch.mask, self._settings.pooling).float()
         if self._settings.normalize:
             pooled = torch.nn.functional.normalize(pooled, dim=1)
         return pooled.cpu()
-
-
-def _batches(widths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Places of texts of one width, at most `size` together, widest first."""
-    widest_first = sorted(range(len(widths)), key=lambda place: -widths[place])
-    for _, same in groupby(widest_first, key=widths.__getitem__):
-        while batch := list(islice(same, size)):
-            yield batch
 
 
 def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
@@ -134,13 +97,27 @@ def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.T
     return (states * kept).sum(1) / kept.sum(1).clamp(min=1)
 
 
-def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
-    from transformers import AutoModel
+def device_named(device: str) -> str:
+    """The device of a setting: `auto` is a GPU if there is one."""
+    import torch
+
+    available = "cuda" if torch.cuda.is_available() else "cpu"
+    return available if device == "auto" else device
+
+
+def load_model(auto: AutoClass, folder: Path, dtype: str, max_length: int) -> Any:
+    """A model of a folder by one of transformers' auto classes, for texts of up to `max_length` tokens.
+
+    Raises `SubmissionError` if tensors are missing, which transformers would fill with random numbers, or if it has
+    too few positions.
+    """
+    import torch
+    import transformers
 
     try:
-        model, report = AutoModel.from_pretrained(
+        model, report = getattr(transformers, auto).from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
@@ -149,13 +126,36 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> Any:
     except (OSError, ValueError) as error:
         raise SubmissionError(f"cannot load the encoder in {folder}: {error}") from error
     # A pooling head that we do not use is often left out of sentence encoders.
-    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    unused = "pooler" if auto == "AutoModel" else None
+    missing = sorted(name for name in report["missing_keys"] if not (unused and unused in name))
     if missing:
         raise SubmissionError(
             f"the weights in {folder} lack {len(missing)} tensors of the model, such as {missing[0]}",
             hint="They would be random: the weights may be of another architecture than config.json says.",
         )
-    return (model.get_encoder() if model.config.is_encoder_decoder else model).eval()
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and max_length > positions:
+        raise SubmissionError(f"max_length is {max_length}, but {folder.name} has {positions} positions")
+    is_half = auto == "AutoModel" and model.config.is_encoder_decoder
+    return (model.get_encoder() if is_half else model).eval()
+
+
+def head_tensors(folder: Path, names: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Tensors of a head that transformers does not know, by name, from the folder's safetensors.
+
+    Raises `SubmissionError` if one is missing.
+    """
+    from safetensors import safe_open
+
+    found: dict[str, torch.Tensor] = {}
+    for path in [*folder.glob("*.safetensors"), *folder.glob(_DENSE_LAYER)]:
+        with safe_open(path, framework="pt") as tensors:
+            found |= {name: tensors.get_tensor(name) for name in names if name in tensors.keys()}  # noqa: SIM118
+    if missing := [name for name in names if name not in found]:
+        raise SubmissionError(
+            f"the weights in {folder} have no tensor {missing[0]}", hint="They may be of a model of another kind."
+        )
+    return found
 
 
 # --- Where weights are -----------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def is_local(model: str) -> bool:
 def file_digests(folder: Path) -> dict[str, str]:
     """sha256 by name of the files that decide a model's output: weights, configuration, tokenizer."""
     files = sorted(path for pattern in _READ_BY_LOADERS for path in folder.glob(pattern))
-    return {path.name: _sha256(path) for path in files}
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 
 
 def _sha256(path: Path) -> str:
@@ -225,7 +225,7 @@ def _from_hub(model: str, revision: str | None) -> Path:
     def fetch(**options: Any) -> Path:
         patterns = list(_READ_BY_LOADERS)
         return Path(
-            snapshot_download(model, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"], **options)
+            snapshot_download(model, revision=revision, allow_patterns=patterns, ignore_patterns=[_OTHER_FOLDERS], **options)
         )
 
     try:
