@@ -37,10 +37,21 @@ class Polynomial:
 
     def at(self, length: float) -> Phase:
         """The phase at any length, by Lagrange interpolation of its counts; peak bytes are not interpolated."""
-        weights = [
+        return self._mixed(self._weights(length))
+
+    def mean(self, lengths: Mapping[int, int]) -> Phase:
+        """The average phase over calls of several lengths, each so many times."""
+        calls = sum(lengths.values())
+        weights = np.sum([np.array(self._weights(length)) * times for length, times in lengths.items()], axis=0)
+        return self._mixed((weights / calls).tolist())
+
+    def _weights(self, length: float) -> list[float]:
+        return [
             float(np.prod([(length - other) / (own - other) for other in self.lengths if other != own]))
             for own in self.lengths
         ]
+
+    def _mixed(self, weights: list[float]) -> Phase:
         columns = zip(*(phase.operations for phase in self.phases), strict=True)
         first = self.phases[0]
         return Phase(
