@@ -147,7 +147,7 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
         "kind": entry.kind,
         "digest": entry.digest,
         "runs_code": entry.runs_code,
-        "config": entry.normalised["model"],
+        "config": entry.settings,
     }
     pilots: list[Estimate] = []
     for task in tasks_for(entry, chosen, places):

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from harness import registry, submission
+from harness import registry
 from harness.contract import Places, Task
 from harness.schema_words import in_words
+from harness.submission_schema import to_json_schema
 from harness.terminal import print_json, print_table
 
 
@@ -117,7 +118,7 @@ def _default_text(setting: dict[str, Any]) -> str | None:
 
 def schema() -> None:
     """Print the JSON Schema of submission files."""
-    print_json(submission.to_json_schema())
+    print_json(to_json_schema())
 
 
 def _warn_of_problems() -> None:

@@ -12,7 +12,7 @@ from harness.errors import InputError, UnknownName
 from harness.reference import results_file
 from harness.reference.published import ReportedScore, tables
 from harness.store import open_database, reports
-from harness.submission import check_name
+from harness.submission_fields import check_name
 from harness.terminal import print_json, print_table
 
 

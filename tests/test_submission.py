@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SubmissionError
-from harness.submission import Submission, load, to_json_schema
+from harness.submission import Submission, load
+from harness.submission_schema import to_json_schema
 
 _KINDS = '''
 import hashlib

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.config import ModelConfig
+from harness.config import ModelConfig, in_field
 from harness.contract import Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.efficiency.head_work import with_maps
 from harness.efficiency.search_work import candidate, embedding_bag, posting
@@ -47,7 +47,8 @@ class SparseConfig(TransformerConfig):
 
     def artifacts(self) -> dict[str, str]:
         """sha256 of the weights, configuration and tokenizer of both models; a hub id stands for itself."""
-        of_queries = local_digests(self.query_model) if self.query_model else {}
+        with in_field("query_model"):
+            of_queries = local_digests(self.query_model) if self.query_model else {}
         return {**super().artifacts(), **{f"queries/{name}": digest for name, digest in of_queries.items()}}
 
 
