@@ -24,6 +24,7 @@ from harness.errors import HarnessError, InputError, RunFailed, StoreError
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
 from harness.metrics.bootstrap import intervals
+from harness.metrics.hubness import OCCURRENCES_AT, hubness
 from harness.plain import brief
 from harness.provenance import code_version, environment
 from harness.store.claims import claim
@@ -271,9 +272,17 @@ class _Run:
             coverage=answered / len(ids) if ids else 0.0,
             titles=self._titles(predictions),
             served=tallied(usage for prediction in predictions.values() for usage in prediction.usage),
+            facts=self._facts(predictions),
             observes_cost=self._submission.observes_cost,
         )
         self._report("score", len(ids), len(ids), "examples")
+
+    def _facts(self, predictions: Mapping[str, Prediction]) -> dict[str, float]:
+        """What all answers together show, beside the scores."""
+        corpus = self._workload.inputs.corpus
+        rankings = [p.output for p in predictions.values() if isinstance(p.output, Ranking)]
+        found = hubness(rankings, len(corpus)) if corpus and rankings else None
+        return {} if found is None else {f"hubness@{OCCURRENCES_AT}": found}
 
     def _titles(self, predictions: Mapping[str, Prediction]) -> Mapping[str, str]:
         """Titles of what was ranked high and of what should have been."""

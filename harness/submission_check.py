@@ -82,7 +82,7 @@ class Check:
         return []
 
     def artifacts(self, part: Part) -> dict[str, str]:
-        """Digests of the part's files. Raises `SubmissionError` for a missing one, in the line of the field that names it."""
+        """Digests of the part's files. Raises `SubmissionError` for a missing one, in the line that names it."""
         try:
             return part.config.artifacts()
         except InputError as error:
@@ -102,6 +102,10 @@ class Check:
         if not isinstance(section, dict):
             return None  # which the fields' own types have told of
         kind = self._kind(at, section)
+        if kind and section["kind"] == Pipeline.kind:
+            why = f"`{Pipeline.kind}` is not written as a kind"
+            self._add((*at, "kind"), why, "list the stages under `stages:`, in place of `model:`")
+            return None
         settings = {key: value for key, value in section.items() if key != "kind"}
         config = self.validate(kind.Config, settings, at=at) if kind else None
         if kind is None or config is None:
@@ -127,11 +131,9 @@ class Check:
             self._add(parts[error.stage].at, str(error), "")
 
     def _check_alone(self, part: Part) -> None:
-        name = part.name
-        if name == Pipeline.kind:
-            self._add((*part.at, "kind"), f"`{name}` is not written as a kind", "write `stages:` in place of `model:`")
-        elif hasattr(part.kind, "takes"):
-            self._add((*part.at, "kind"), f"`{name}` reworks rankings", "put it into `stages:`, below what makes them")
+        if hasattr(part.kind, "takes"):
+            why = f"`{part.name}` reworks rankings"
+            self._add((*part.at, "kind"), why, "put it into `stages:`, below what makes them")
         elif "first" in part.config.model_fields_set:
             self._add((*part.at, "first"), "there is no stage above", "it belongs into `stages:`")
 
@@ -159,6 +161,7 @@ def _expectation(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     expected = re.sub("^Input should be (?=greater|less)", "expected a value ", message)
     expected = re.sub("^Input should be", "expected", expected)
+    expected = re.sub(r"^List should have at least 1 item\b.*", "expected at least one item", expected)
     if detail["type"] in _EXPECTED:
         expected = f"expected {_EXPECTED[detail['type']]}"
     return f"{expected}, found {describe(detail['input'])}"

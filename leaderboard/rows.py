@@ -132,9 +132,19 @@ def is_partial(row: Mapping[str, Any]) -> bool:
 
 
 def settings(row: Mapping[str, Any]) -> str:
-    """Such as `k1 0.9, b 0.4`; settings that are left open are left out."""
-    chosen = {key: value for key, value in row["settings"].items() if key != "kind" and value not in (None, "")}
-    return plain(", ".join(f"{key} {value}" for key, value in chosen.items()))
+    """Such as `k1 0.9, b 0.4`, or `bm25 (k1 0.9), then fuse`; settings that are left open are left out."""
+    found = row["settings"]
+    return plain(", then ".join(map(_stage, found["stages"])) if "stages" in found else _chosen(found))
+
+
+def _stage(settings: Mapping[str, Any]) -> str:
+    chosen = _chosen(settings)
+    return f"{settings['kind']} ({chosen})" if chosen else str(settings["kind"])
+
+
+def _chosen(settings: Mapping[str, Any]) -> str:
+    chosen = {key: value for key, value in settings.items() if key != "kind" and value not in (None, "")}
+    return ", ".join(f"{key} {value}" for key, value in chosen.items())
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -122,6 +122,9 @@ def test_examples_of_models_work(reader: Reader) -> None:
     assert results["tf-idf", "beir:books", "nDCG@10"]["value"] == pytest.approx(1.0)
     assert results["tf-idf", "beir:books", "nDCG@10"]["runs_code"]
     assert results["4-grams", "beir:books", "nDCG@10"]["value"] == pytest.approx(1.0)
+    fused = results["BM25 + 4-grams", "beir:books", "nDCG@10"]
+    assert fused["value"] == pytest.approx(1.0)
+    assert [stage["kind"] for stage in fused["settings"]["stages"]] == ["bm25", "ngrams", "fuse"]
     assert any("Characters of an n-gram." in output for output in outputs)
 
 

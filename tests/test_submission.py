@@ -55,6 +55,7 @@ class Toy:
     Only for tests.
     """
     kind, version, runs_code, Config = "toy", "1", False, Settings
+    offers = frozenset({"ranking"})
 
     def __init__(self, config, seed):
         self.config, self.seed, self.batch_size = config, seed, config.batch_size or 7
@@ -358,6 +359,125 @@ def test_the_digest_is_pinned(folder: Path) -> None:
     assert _digest(folder, {"prefix": "é"}) == hashlib.sha256(canonical.encode()).hexdigest()
 
 
+# --- Stages -------------------------------------------------------------------------------------------------------
+
+
+def test_stages_are_the_model_of_a_submission(folder: Path) -> None:
+    submission = _load(
+        folder,
+        """\
+name: two
+stages:
+  - kind: bm25
+    k1: 1
+  - kind: toy-code
+    path: m.py
+    batch_size: 3
+  - kind: fuse
+""",
+    )
+    assert (submission.kind, submission.runs_code, submission.observes_cost) == ("pipeline", True, True)
+    kinds = [stage["kind"] for stage in submission.normalised["stages"]]
+    assert kinds == ["bm25", "toy-code", "fuse"]
+    assert submission.normalised["stages"][0]["k1"] == 1.0
+    assert submission.normalised["stages"][2]["k"] == 60, "defaults are filled in"
+    assert submission.normalised["stages"][1]["path"] == "m.py", "as written"
+    assert submission.settings == {"stages": submission.normalised["stages"]}
+    assert submission.model().batch_size == 3
+    assert submission.model().offers == {"ranking"}
+    kind = type(submission.config)
+    again = kind.model_validate_json(submission.config_json, context={"folder": folder})
+    assert again == submission.config, "as the worker reads it"
+
+
+def test_artifacts_of_stages_are_told_apart(folder: Path) -> None:
+    toys = "  - {kind: toy, weights: w.bin}\n" * 2
+    submission = _load(folder, f"name: t\nstages:\n{toys}  - {{kind: fuse}}\n")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert submission.artifacts == {"toy/weights": digest, "toy 2/weights": digest}
+
+
+def test_answers_made_elsewhere_hide_the_cost_of_all_stages(folder: Path) -> None:
+    folder.joinpath("run.trec").write_text("q Q0 d 1 1.0 mine\n")
+    submission = _load(
+        folder, "name: t\nstages:\n  - {kind: bm25}\n  - {kind: replay, path: run.trec}\n  - kind: fuse\n"
+    )
+    assert not submission.observes_cost
+
+
+def test_errors_of_stages_have_their_lines_and_the_hints_of_their_kinds(folder: Path) -> None:
+    errors = _errors(
+        folder,
+        """\
+name: t
+stages:
+  - kind: bm25
+    k3: 1
+  - kind: toy
+    k3: 1
+  - kind: fus
+  - toy
+  - {}
+  - kind: fuse
+    method: product
+""",
+    )
+    assert errors == [
+        "4: stages.0.k3: unknown key; did you mean 'k1'?",
+        "6: stages.1.k3: unknown key; did you mean 'k1'?",
+        "7: stages.2.kind: there is no model 'fus'; Did you mean 'fuse'?",
+        "8: stages.3: expected indented keys and values below it, found 'toy'",
+        *[error for error in errors if error.startswith("9: stages.4.kind: missing; one of ")],
+        "11: stages.5.method: expected 'reciprocal_rank' or 'weighted_sum', found 'product'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("stages:\n", "2: stages: expected a list, found nothing"),
+        ("stages: bm25\n", "2: stages: expected a list, found 'bm25'"),
+        ("stages: []\n", "2: stages: expected at least one item, found a list"),
+        ("stages:\n  - kind: toy\n  - kind: toy\n", "4: stages.1: 2 rankings are left in the end"),
+        ("stages:\n  - kind: fuse\n", "3: stages.0: `fuse` reworks rankings, and no stage above it makes one"),
+        ("stages:\n  - kind: pipeline\n    stages: []\n", "3: stages.0.kind: `pipeline` is not written as a kind"),
+        ("model: {kind: toy}\nstages:\n  - kind: toy\n", "3: stages: the file has a `model` too; keep one of the two"),
+        ("model:\n  kind: fuse\n", "3: model.kind: `fuse` reworks rankings; put it into `stages:`"),
+        ("model:\n  kind: pipeline\n  stages: [{kind: toy}]\n", "3: model.kind: `pipeline` is not written as a kind"),
+        ("model:\n  kind: late_interaction\n  model: a/b\n  first: 9\n", "5: model.first: there is no stage above"),
+        ("stages:\n  - kind: toy\n    weights: gone\n", "3: stages.0: cannot read "),
+        ("stages:\n  - kind: dense\n    model: ./gone\n", "4: stages.0.model: "),
+    ],
+)
+def test_what_stages_cannot_be_is_an_error_in_its_line(folder: Path, content: str, expected: str) -> None:
+    (error,) = _errors(folder, f"name: t\n{content}")
+    assert error.startswith(expected)
+
+
+def test_the_digest_of_stages_depends_on_their_order_settings_versions_and_files(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest(*stages: str, at: Path = folder, name: str = "t") -> str:
+        lines = "".join(f"  - {{{stage}}}\n" for stage in stages)
+        return _load(at, f"name: {name}\nstages:\n{lines}").digest
+
+    toy, weighted, fuse = "kind: toy", "kind: toy, weights: w.bin", "kind: fuse"
+    known = [
+        digest(toy, weighted, fuse),
+        digest(weighted, toy, fuse),
+        digest(toy, weighted, "kind: fuse, k: 61"),
+        digest(toy, weighted, fuse, name="u"),
+    ]
+    (tmp_path / "w.bin").write_bytes(b"other")
+    known.append(digest(toy, weighted, fuse, at=tmp_path))
+    assert digest(toy, weighted, "kind: fuse, k: 60") == known[0], "spelling out a default"
+    monkeypatch.setattr("toy_kinds.Toy.version", "2")
+    known.append(digest(toy, weighted, fuse))
+    monkeypatch.setattr("harness.models.pipeline.Pipeline.version", "2")
+    known.append(digest(toy, weighted, fuse))
+    assert len(set(known)) == len(known)
+
+
 # --- The JSON Schema ----------------------------------------------------------------------------------------------
 
 
@@ -377,6 +497,15 @@ def test_the_json_schema_agrees_with_the_check(folder: Path) -> None:
         ("name: t\nmodel: {kind: toy, k1: high}\n", False),
         ("name: t\nurl: ftp://x.org\nmodel: {kind: toy}\n", False),
         ("name: t\nextra: 1\nmodel: {kind: toy}\n", False),
+        ("name: t\nstages: [{kind: toy}]\n", True),
+        ("name: t\nstages: [{kind: toy, k1: 1}, {kind: bm25}, {kind: fuse, k: 5}]\n", True),
+        ("name: t\nstages: [{kind: toy}]\nmodel: {kind: toy}\n", False),
+        ("name: t\nstages: []\n", False),
+        ("name: t\nstages: [{k1: 1}]\n", False),
+        ("name: t\nstages: [{kind: bm25, steps: 1}]\n", False),
+        ("name: t\nstages: [{kind: pipeline, stages: [{kind: toy}]}]\n", False),
+        ("name: t\nmodel: {kind: fuse}\n", False),
+        ("name: t\n", False),
     ]:
         assert validator.is_valid(yaml.safe_load(content)) is valid, content
         if valid:

@@ -20,7 +20,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from harness.retrieval.exact_search import Float32, Int64, TieOrder, search
+from harness.retrieval.exact_search import search
+from harness.retrieval.order import Float32, Int64, TieOrder
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 Chunks: TypeAlias = Callable[[], Iterable[Float32]]

@@ -68,7 +68,7 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
             SubmissionRow.name.label("submission"),
             SubmissionRow.digest.label("submission_digest"),
             SubmissionRow.kind,
-            SubmissionRow.config["model"].label("settings"),
+            SubmissionRow.config.label("settings"),
             SubmissionRow.runs_code,
             TaskRow.name.label("task"),
             TaskRow.family,
@@ -126,7 +126,12 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
     if key is not None:
         query = query.where(RunRow.key == key)
     with database.reading() as session:
-        return [dict(row) for row in session.execute(query).mappings()]
+        return [{**row, "settings": _settings(row["settings"])} for row in session.execute(query).mappings()]
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a submission that decides its answers: `model`, or the list of its stages."""
+    return config["model"] if "model" in config else {"stages": config["stages"]}
 
 
 def results(database: Database, task: str | None = None) -> list[dict[str, Any]]:

@@ -183,10 +183,12 @@ class Recorder:
         coverage: float,
         titles: Mapping[str, str],
         served: Sequence[Tally] = (),
+        facts: Mapping[str, float] | None = None,
         observes_cost: bool = True,
     ) -> None:
         """Store the scores and what the run took, and call it done, all at once.
 
+        `facts` are kept beside those that `prepare` reported.
         `observes_cost` is False for answers that were made elsewhere: what reading them took is not their cost.
         """
         with self._owned() as session:
@@ -198,6 +200,7 @@ class Recorder:
             _add_titles(session, run.task_id, titles)
             attempt = _last_prepared(session, run.id)
             _add_index(run, attempt)
+            run.prepared = {**(run.prepared or {}), **(facts or {})}
             if observes_cost:
                 _add_costs(session, run, attempt)
             if (work := session.get(WorkRow, run.id)) is not None:

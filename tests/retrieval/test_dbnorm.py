@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness.contract import Ranking
 from harness.metrics.hubness import hubness
 from harness.retrieval.dbnorm import Bank, Correction, normalised_documents, normalised_queries
-from harness.retrieval.exact_search import TieOrder, search
+from harness.retrieval.exact_search import search
+from harness.retrieval.order import TieOrder
 
 Vectors = np.ndarray
 
