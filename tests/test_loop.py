@@ -21,6 +21,7 @@ from harness import registry
 from harness.contract import Places, Prompt
 from harness.executor import Limits, LocalExecutor, Worker
 from harness.loop import Outcome, Settings, evaluate
+from harness.metrics.hubness import hubness
 from harness.store import Database, open_database, read, read_examples
 from harness.submission import load
 from harness.wire import Message
@@ -71,10 +72,18 @@ class Heard:
 
 
 def run(
-    database: Database, places: Places, folder: Path, kind: str, task: str, *, executor: Any = None, **settings: Any
+    database: Database,
+    places: Places,
+    folder: Path,
+    kind: str,
+    task: str,
+    *,
+    executor: Any = None,
+    content: str = "",
+    **settings: Any,
 ) -> Outcome:
     file = folder / f"{kind}.yaml"
-    file.write_text(f"name: {kind}\nmodel: {{kind: {kind}}}\n")
+    file.write_text(content or f"name: {kind}\nmodel: {{kind: {kind}}}\n")
     found = registry.task(task)
     return evaluate(
         load(file),
@@ -102,6 +111,33 @@ def test_retrieval_ranks_and_is_scored(database: Database, places: Places, tmp_p
     assert seen.prediction is not None and seen.prediction.output.ids[0] == "moby"
     assert seen.prediction.usage[0].documents == 5
     assert read_examples.titles(database, outcome.run, ["moby"]) == {"moby": "Moby-Dick"}
+
+
+def test_stages_run_in_one_worker_and_are_kept_as_written(database: Database, places: Places, tmp_path: Path) -> None:
+    """A third party's retriever and one of ours, fused: settings, names of stages and facts are stored."""
+    stages = "stages:\n  - kind: bm25\n  - kind: overlap\n  - kind: fuse\n"
+    outcome = run(database, places, tmp_path, "fused", "books/five", content=f"name: fused\n{stages}")
+    assert outcome.state == "done"
+    assert scores(database, outcome)["nDCG@10"] == pytest.approx(1.0)
+    (row,) = read.runs(database, key=outcome.run)
+    assert row["kind"] == "pipeline"
+    assert [stage["kind"] for stage in row["settings"]["stages"]] == ["bm25", "overlap", "fuse"]
+    usage = read_examples.example(database, outcome.run, "q1").prediction.usage  # type: ignore[union-attr]
+    assert [each.stage for each in usage] == ["bm25/search", "overlap", "fuse"]
+    detail = read.run(database, outcome.run)
+    assert detail.prepared["bm25/documents"] == 5
+    assert "hubness@10" not in detail.prepared, "all five documents are among the first ten of every query"
+    again = run(database, places, tmp_path, "fused", "books/five", content=f"# a comment\nname: fused\n{stages}")
+    assert again.state == "unchanged"
+
+
+def test_hubness_of_the_rankings_is_kept_beside_the_facts(database: Database, places: Places, tmp_path: Path) -> None:
+    outcome = run(database, places, tmp_path, "bm25", "books/five")
+    facts = read.run(database, outcome.run).prepared
+    assert facts["documents"] == 5
+    found = [read_examples.example(database, outcome.run, f"q{n}").prediction for n in (1, 2, 3)]
+    rankings = [prediction.output for prediction in found if prediction]
+    assert facts["hubness@10"] == pytest.approx(hubness(rankings, 5))  # type: ignore[arg-type]
 
 
 def test_classifier_trains_in_prepare(database: Database, places: Places, tmp_path: Path) -> None:

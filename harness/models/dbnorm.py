@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.config import ModelConfig
 from harness.contract import Example, Prediction, Prepared, Ranking, Resources, Usage
@@ -30,6 +30,12 @@ class DbNormConfig(ModelConfig):
     """Inverse temperature of the bank of documents; 0 leaves it out."""
     bank_size: int = Field(default=1000, ge=2)
     """Texts of a bank, at most."""
+
+    @model_validator(mode="after")
+    def _one_bank_at_least(self) -> DbNormConfig:
+        if not self.query_beta and not self.document_beta:
+            raise ValueError("`query_beta` and `document_beta` are both 0, so nothing would be normalised")
+        return self
 
 
 class DbNorm:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import Field, JsonValue, PlainValidator, ValidationInfo
@@ -111,9 +111,11 @@ class Pipeline:
             above = [self._stages[number].model for number in stage.above]
             prepared = stage.model.prepare(own, above) if stage.refines else stage.model.prepare(own)
             found[stage.name] = prepared or (Prepared(0, 0) if stage.refines else Prepared())
+        said = [(prepared.index_ram_bytes, prepared.index_disk_bytes) for prepared in found.values()]
+        known = (None, None) not in said  # a stage that says one of them has nothing of the other
         return Prepared(
-            index_ram_bytes=_total(prepared.index_ram_bytes for prepared in found.values()),
-            index_disk_bytes=_total(prepared.index_disk_bytes for prepared in found.values()),
+            index_ram_bytes=sum(ram or 0 for ram, _ in said) if known else None,
+            index_disk_bytes=sum(disk or 0 for _, disk in said) if known else None,
             facts={
                 f"{name}/{fact}": value for name, prepared in found.items() for fact, value in prepared.facts.items()
             },
@@ -265,9 +267,3 @@ def labels(kinds: Sequence[str]) -> list[str]:
         seen[kind] = seen.get(kind, 0) + 1
         names.append(kind if seen[kind] == 1 else f"{kind} {seen[kind]}")
     return names
-
-
-def _total(sizes: Any) -> int | None:
-    """None if one stage does not say."""
-    found = list(sizes)
-    return None if None in found else sum(cast("list[int]", found))

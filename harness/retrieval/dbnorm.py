@@ -79,7 +79,7 @@ def normalised_queries(
 
     With `first_documents` [q], the nearest document of each query before the correction, the form is dynamic.
     """
-    scale = np.float32(sum(correction.beta for correction in corrections))
+    scale = np.float32(sum(correction.beta for correction in corrections) if corrections else 1)
     columns = [queries * scale]
     for correction in corrections:
         used = np.ones(len(queries), dtype=bool)

@@ -10,6 +10,7 @@ import pytest
 from pyarrow.ipc import open_stream as read_stream
 
 from harness.contract import Failure, Ranking
+from leaderboard import rows
 from leaderboard.text import csv, frame
 
 GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
@@ -95,6 +96,13 @@ def test_model_kind_and_settings_are_shown(filler, page):
     shown = page()
     assert list(shown.table(RUNS)["Model"]) == ["random"]
     assert "random: no settings" in shown.text
+
+
+def test_settings_of_stages_are_shown_one_after_the_other():
+    bm25, random = {"kind": "bm25", "k1": 0.9, "batch_size": None}, {"kind": "random", "prefix": ""}
+    stages = [bm25, random, {"kind": "fuse", "k": 60}]
+    assert rows.settings({"settings": {"stages": stages}}) == "bm25 (k1 0.9), then random, then fuse (k 60)"
+    assert rows.settings({"settings": {"kind": "bm25", "k1": 0.9, "b": 0.4}}) == "k1 0.9, b 0.4"
 
 
 def test_an_interval_without_width_is_explained(filler, page):

@@ -114,6 +114,9 @@ def test_bm25_and_minilm_fused_share_the_embeddings_of_minilm_alone(tmp_path: Pa
     prepared = whole.prepare(resources_of(tmp_path, LIBRARY, charged=charged))
     assert len(charged) == 1, "the corpus was found in the cache, and is charged at its first cost"
     assert prepared.facts["dense/dimensions"] == 384
+    parts = [model.prepare(resources_of(tmp_path, LIBRARY)) for model in single]
+    sizes = [(part.index_ram_bytes or 0) + (part.index_disk_bytes or 0) for part in parts if part]
+    assert (prepared.index_ram_bytes or 0) + (prepared.index_disk_bytes or 0) == sum(sizes)
     predictions = whole.predict(ASKED)
     assert len(charged) == 2, "so were the queries"
     for prediction, *parts in zip(predictions, *alone, strict=True):
