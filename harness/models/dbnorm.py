@@ -13,8 +13,10 @@ from harness.contract import Example, Prediction, Prepared, Ranking, Resources, 
 from harness.efficiency.search_work import flat_scan
 from harness.efficiency.work import Stage, Work
 from harness.models.dense import EmbedAndSearch
+from harness.models.vector_search import VectorSearchConfig
 
 if TYPE_CHECKING:
+    from harness.models.pipeline import StageSpec
     from harness.retrieval.dbnorm import Bank
     from harness.retrieval.order import Float32, Int64
 
@@ -52,11 +54,14 @@ class DbNorm:
         self._config = config
 
     @staticmethod
-    def complaint(config: DbNormConfig, above: Sequence[Any]) -> str | None:
-        """Why it cannot follow the kinds above."""
-        if all(issubclass(kind, EmbedAndSearch) for kind in above):
-            return None
-        return "it corrects similarities of vectors, so it must stand right below `dense` or `static`"
+    def complaint(config: DbNormConfig, above: Sequence[StageSpec]) -> str | None:
+        """Why it cannot follow the stages above."""
+        (stage,) = above
+        if not (isinstance(stage.kind, type) and issubclass(stage.kind, EmbedAndSearch)):
+            return "it corrects similarities of vectors, so it must stand right below `dense` or `static`"
+        if isinstance(stage.config, VectorSearchConfig) and stage.config.search != "exact":
+            return "it compares queries with all documents, so the stage above must have `search: exact`"
+        return None
 
     def prepare(self, resources: Resources, above: Sequence[Any]) -> Prepared:
         """Fill the banks, from the train split if it has texts and from the corpus, and compare documents with them."""
@@ -70,7 +75,7 @@ class DbNorm:
         queries, origin = self._query_bank(resources, places)
         documents = Bank(self._vectors(places), config.document_beta, places)
         banks = [bank for bank in (queries, documents) if bank.beta > 0 and len(dense.ids) > 1]
-        self._corrections = [Correction.of(bank, dense.chunks, dense.order) for bank in banks]
+        self._corrections = [Correction.of(bank, dense.vectors.chunks, dense.vectors.order) for bank in banks]
         return Prepared(
             index_ram_bytes=sum(correction.popularity.nbytes for correction in self._corrections),
             index_disk_bytes=0,
@@ -85,7 +90,8 @@ class DbNorm:
         dense = self._dense
         firsts = self._first_documents(rankings[0]) if self._config.dynamic else None
         queries = normalised_queries(dense.queries, self._corrections, firsts)
-        hits = search(queries, normalised_documents(dense.chunks(), self._corrections), self._depth, dense.order)
+        rows = normalised_documents(dense.vectors.chunks(), self._corrections)
+        hits = search(queries, rows, self._depth, dense.vectors.order)
         usage = Usage(stage="dbnorm", documents=len(dense.ids))
         found = zip(examples, hits.documents.tolist(), hits.scores.tolist(), strict=True)
         return [
@@ -97,7 +103,7 @@ class DbNorm:
 
     def phases(self) -> Work:
         """A second scan of the vectors, with a dimension more for each bank."""
-        documents, dimensions = len(self._dense.ids), self._dense.dimensions + len(self._corrections)
+        documents, dimensions = len(self._dense.ids), self._dense.vectors.dimensions + len(self._corrections)
         scan = Stage("dbnorm", once=flat_scan(documents, dimensions), index_bytes=4 * documents * dimensions)
         return Work((scan,))
 
@@ -129,7 +135,7 @@ class DbNorm:
         import numpy as np
 
         first, rows = 0, []
-        for chunk in self._dense.chunks():
+        for chunk in self._dense.vectors.chunks():
             rows.append(np.asarray(chunk[places[(places >= first) & (places < first + len(chunk))] - first]))
             first += len(chunk)
         vectors: Float32 = np.concatenate(rows)

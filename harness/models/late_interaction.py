@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -190,10 +191,13 @@ class LateInteraction:
         """In each shard, where the vectors of each document end, after a 0."""
         return [list(accumulate(shard.rows or (), initial=0)) for shard in self._shards]
 
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The first document of each shard."""
+        return list(accumulate((len(shard.rows or ()) for shard in self._shards), initial=0))
+
     def _tokens_of(self, place: int) -> Any:
         """The token vectors of one document."""
-        from harness.retrieval.embedding_cache import SHARD_TEXTS
-
-        shard, row = divmod(place, SHARD_TEXTS)
-        ends = self._ends[shard]
+        shard = bisect_right(self._firsts, place) - 1
+        ends, row = self._ends[shard], place - self._firsts[shard]
         return self._mapped[shard][ends[row] : ends[row + 1]]

@@ -53,7 +53,7 @@ def plan(stages: Sequence[StageSpec]) -> list[list[int]]:
             raise PlanError(number, f"`{name}` reworks rankings, and no stage above it makes one")
         above = {"all": lying, "one": lying[-1:], None: []}[takes]
         complaint = getattr(stage.kind, "complaint", None)
-        reason = complaint and complaint(stage.config, [stages[each].kind for each in above])
+        reason = complaint and complaint(stage.config, [stages[each] for each in above])
         if not reason and not hasattr(stage.kind, "takes") and "ranking" not in stage.kind(stage.config, 0).offers:
             reason = "it does not offer `ranking`"
         if reason:
@@ -146,6 +146,11 @@ class Pipeline:
                 for tally in work.preparing
             ),
         )
+
+    def findings(self) -> dict[str, Any]:
+        """What the stages found out while they answered."""
+        reporting = [stage for stage in self._stages if hasattr(stage.model, "findings")]
+        return {f"{stage.name}/{fact}": value for stage in reporting for fact, value in stage.model.findings().items()}
 
     def _require(self, method: str) -> None:
         if lacking := [stage.name for stage in self._stages if not hasattr(stage.model, method)]:

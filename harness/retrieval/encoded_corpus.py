@@ -122,4 +122,3 @@ class _Advance:
 
 def _unheard(count: int) -> None:
     return None
-

@@ -223,10 +223,8 @@ def _from_hub(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     def fetch(**options: Any) -> Path:
-        patterns = list(_READ_BY_LOADERS)
-        return Path(
-            snapshot_download(model, revision=revision, allow_patterns=patterns, ignore_patterns=[_OTHER_FOLDERS], **options)
-        )
+        chosen: dict[str, Any] = {"allow_patterns": list(_READ_BY_LOADERS), "ignore_patterns": [_OTHER_FOLDERS]}
+        return Path(snapshot_download(model, revision=revision, **chosen, **options))
 
     try:
         folder = fetch(local_files_only=True)

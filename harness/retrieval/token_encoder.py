@@ -106,6 +106,7 @@ class _Marked(TextTokenizer):
             tokens,
             ids=[ids[:1] + mark + ids[1:] for ids in tokens.ids],
             types=[types[:1] + [0] * len(mark) + types[1:] for types in tokens.types],
+            longest=tokens.longest + len(mark),
         )
 
     def punctuation(self) -> set[int]:

@@ -77,6 +77,7 @@ def test_fuse_takes_all_that_lies_there_and_others_the_last() -> None:
         ((BM25, BM25), 1, "2 rankings are left in the end; add `- kind: fuse`"),
         ((DENSE, BM25, DBNORM), 2, "it must stand right below `dense` or `static`"),
         ((DENSE, RERANK, DBNORM), 2, "it must stand right below"),
+        (({**DENSE, "search": "hnsw"}, DBNORM), 1, "the stage above must have `search: exact`"),
         ((BM25, DENSE, {**FUSE, "method": "weighted_sum", "weights": [1.0, 1.0, 1.0]}), 2, "3 weights for 2 rankings"),
         (({"kind": "python", "path": "m.py:M", "offers": ["classes"]},), 0, "it does not offer `ranking`"),
     ],
