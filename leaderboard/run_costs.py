@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from harness.efficiency.pricing import OF_THE_HOST
 from harness.efficiency.run_prices import columns
 from harness.efficiency.serving import Price, StageSeconds, price
 from harness.errors import InputError
@@ -72,8 +73,8 @@ def _show_stages(priced: Price) -> None:
             "On": stage.hardware,
             "Bound (ms)": costs.milliseconds(stage.bound_seconds),
             "Calibrated (ms)": costs.milliseconds(stage.calibrated_seconds),
-            "FLOPs": sum(times * phase.flops for phase, times in stage.phases),
-            "Bytes": sum(times * phase.bytes for phase, times in stage.phases),
+            "FLOPs": sum(flops for _, flops, _ in _operations(stage)),
+            "Bytes": sum(moved for _, _, moved in _operations(stage)),
         }
         for stage in priced.stages
     ]
@@ -105,10 +106,12 @@ def _show_operations(priced: Price) -> None:
 
 
 def _operations(stage: StageSeconds) -> list[tuple[str, float, float]]:
+    """Name, FLOPs and bytes of the work itself; what a program does around it is in its own stack's seconds alone."""
     return [
         (o.name, times * o.count * o.flops, times * o.count * (o.bytes_read + o.bytes_written))
         for phase, times in stage.phases
         for o in phase.operations
+        if o.kind not in OF_THE_HOST
     ]
 
 

@@ -27,7 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 
 _BETWEEN_PRODUCTS = ("norm", "pointwise")
 """Not priced by their own bytes but by those of the products around them: see `products`."""
-_OF_THE_HOST = ("temporary", "pass", "call")
+OF_THE_HOST = ("temporary", "pass", "call")
+"""What only a program in NumPy does beside the work itself."""
 _WITHOUT_TENSOR_CORES = ("float32",)
 _HERE_AND_THERE = ("gather", "temporary", "other")
 _ALLREDUCES_PER_LAYER = 2
@@ -68,7 +69,7 @@ def estimate(placed: Placed, hardware: Hardware, stack: Stack | None) -> Estimat
 
 def bound_seconds(phase: Phase, hardware: Hardware, accelerators: int = 1) -> float:
     """The least time that the operations can take, one after the other, on ideal kernels and links."""
-    operations = [o for o in phase.operations if o.kind not in (*_BETWEEN_PRODUCTS, *_OF_THE_HOST)]
+    operations = [o for o in phase.operations if o.kind not in (*_BETWEEN_PRODUCTS, *OF_THE_HOST)]
     traffic = least_traffic_seconds(operations, accelerators, hardware)
     compute = np.array([_compute_seconds(o, o.flops, hardware) for o in operations]) / accelerators
     count = np.array([o.count for o in operations])
@@ -114,7 +115,7 @@ class PhaseTable:
         flops = _executed_flops(operations, shares, products, hardware, stack)
         compute = [_compute_seconds(o, f, hardware) for o, f in zip(operations, flops, strict=True)]
         owner = np.repeat(np.arange(len(placed)), [len(p.phase.operations) for p in placed])
-        free = _BETWEEN_PRODUCTS if stack.prices_host_work else (*_BETWEEN_PRODUCTS, *_OF_THE_HOST)
+        free = _BETWEEN_PRODUCTS if stack.prices_host_work else (*_BETWEEN_PRODUCTS, *OF_THE_HOST)
         traffic = [0.0 if o.kind in free else o.bytes_read + o.bytes_written for o in operations]
         bandwidth = hardware.number("bandwidth_bytes_per_second")
         calls = count * np.array([stack.prices_host_work and o.kind == "call" for o in operations])

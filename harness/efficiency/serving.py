@@ -40,8 +40,13 @@ class Reference:
     accelerators: int | None = None
     """None for the fewest that hold what has to be held."""
 
-    def side(self, device: Device) -> Side:
-        return self.accelerator if device == "accelerator" else self.host
+    def side(self, stage: Stage) -> Side:
+        """Where a stage runs, and under which software: where all is a processor's, NumPy's work is NumPy's."""
+        if stage.device == "host":
+            return self.host
+        if self.accelerator.hardware.is_processor and _is_numpy(stage):
+            return Side(self.accelerator.hardware, self.host.stack if self.accelerator.stack else None)
+        return self.accelerator
 
     def __str__(self) -> str:
         software = self.accelerator.stack.name if self.accelerator.stack else "no stack"
@@ -97,13 +102,20 @@ class Price:
 
     @cached_property
     def error_p90(self) -> float | None:
-        """Relative error of the calibrated seconds, were all stages off in the same direction; None if unknown."""
-        if not self.calibrated_seconds:
+        """Relative error of the calibrated seconds, were all stages off in the same direction.
+
+        A stage of which no error is known counts as wholly wrong. None if that goes for all of them.
+        """
+        if not self.calibrated_seconds or all(stage.error_p90 is None for stage in self.stages):
             return None
-        errors = [(stage.calibrated_seconds or 0.0, stage.error_p90) for stage in self.stages]
-        if any(seconds and error is None for seconds, error in errors):
-            return None
-        return sum(seconds * (error or 0.0) for seconds, error in errors) / self.calibrated_seconds
+        wrong = [(s.calibrated_seconds or 0.0) * (1.0 if s.error_p90 is None else s.error_p90) for s in self.stages]
+        return sum(wrong) / self.calibrated_seconds
+
+
+def _is_numpy(stage: Stage) -> bool:
+    """Whether some of its work is counted as calls of NumPy functions."""
+    phases = [*filter(None, [stage.once]), *stage.each.values(), *(phase for _, phase in stage.prompt)]
+    return any(operation.kind == "call" for phase in phases for operation in phase.operations)
 
 
 class Unpriced(InputError):
@@ -138,7 +150,7 @@ def price(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference
 def _stage_seconds(
     stage: Stage, tallies: Sequence[Tally], examples: int, accelerators: int, reference: Reference
 ) -> StageSeconds:
-    side = reference.side(stage.device)
+    side = reference.side(stage)
     shared = accelerators if stage.device == "accelerator" else 1
     placed = [found for tally in tallies for found in _phases(stage, tally, shared)]
     times = np.array([count for _, count in placed]) / examples

@@ -90,7 +90,7 @@ class EmbedAndSearch:
         """Encoding a query and searching the index; before that, encoding the corpus."""
         from harness.retrieval.encoded_corpus import encodings
 
-        stages = self.encode_stage(self._folder_of_ledgers), self._index.stage()
+        stages = self.encode_stage(self._folder_of_ledgers), self._index.stage(self._depth)
         return Work(stages, tallied(encodings(self._shards), with_batches=True))
 
     def findings(self) -> dict[str, float]:

@@ -133,7 +133,7 @@ class AnnIndex:
             return _faiss().SearchParametersHNSW(efSearch=max(depth, self._method.ef_search))
         return _faiss().SearchParametersIVF(nprobe=self._method.probes)
 
-    def stage(self) -> Stage:
+    def stage(self, depth: int) -> Stage:
         """A node's links and a vector for each document; or a scan of the clusters, and a code for each posting."""
         dimensions = self._index.d
         if isinstance(self._method, Hnsw):

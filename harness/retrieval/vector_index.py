@@ -45,8 +45,8 @@ class VectorIndex(Protocol):
         """At most `depth` documents for each of `queries` [q, d], by score and then by id, both descending."""
         ...
 
-    def stage(self) -> Stage:
-        """What the work of a search is, in operations."""
+    def stage(self, depth: int) -> Stage:
+        """What the work of a search for so many documents is, in operations."""
         ...
 
     def findings(self) -> dict[str, float]:
@@ -83,10 +83,11 @@ class FlatIndex:
         for documents, scores in zip(hits.documents.tolist(), hits.scores.tolist(), strict=True):
             yield Found(documents, scores, scan)
 
-    def stage(self) -> Stage:
+    def stage(self, depth: int) -> Stage:
         """A scan of all vectors."""
         count = len(self.order.rank)
-        return Stage("search", once=flat_scan(count, self.dimensions), index_bytes=4 * count * self.dimensions)
+        scan = flat_scan(count, self.dimensions, depth=depth)
+        return Stage("search", once=scan, index_bytes=4 * count * self.dimensions)
 
     def findings(self) -> dict[str, float]:
         """None: an exact search misses nothing."""

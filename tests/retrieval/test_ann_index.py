@@ -172,7 +172,7 @@ def test_other_vectors_and_other_settings_are_other_indexes(tmp_path: Path, vect
 def test_the_stage_counts_in_the_units_of_the_usage(tmp_path: Path, method: Method, vectors: FlatIndex) -> None:
     index = opened(tmp_path, method, vectors)
     (found,) = index.search(clustered(1, 11), 10)
-    stage = index.stage()
+    stage = index.stage(10)
     assert stage.name == found.usage.stage
     assert all(getattr(found.usage, unit) > 0 for unit in stage.each)
     read = sum(getattr(found.usage, unit) * phase.bytes for unit, phase in stage.each.items())
