@@ -9,8 +9,11 @@ _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # also format characters such 
 
 def plain(text: object, *, lines: bool = False) -> str:
     """The text with control and format characters written out as escapes; `lines` keeps line breaks and tabs."""
+    shown = str(text)
+    if shown.isprintable():  # nearly always, and a hundred times faster to find out
+        return shown
     kept = "\n\t" if lines else ""
-    return "".join(c if c in kept or unicodedata.category(c) not in _CONTROLS else _escape(c) for c in str(text))
+    return "".join(c if c in kept or unicodedata.category(c) not in _CONTROLS else _escape(c) for c in shown)
 
 
 def brief(text: str, limit: int = 2000) -> str:

@@ -6,6 +6,7 @@ Address: `/?task=NAME`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
 _DRAWN_OPEN = 12
+_MOST_DESCRIBED = 200
 _OTHER_PAGES_PARAMETERS = ("run", "example", "suite")
 
 
@@ -28,9 +30,9 @@ def show() -> None:
 
     Raises `NoResults` if there are no results.
     """
-    _clear_other_parameters()
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
+        _return_from_other_pages(database)
         ran = [task["name"] for task in read.tasks(database)]
         tasks = list(dict.fromkeys([*ran, *reports.self_reported_tasks(database)]))
         if not tasks:
@@ -83,11 +85,19 @@ def _link_to_suite(task: str, database: Database) -> None:
             return
 
 
-def _clear_other_parameters() -> None:
-    """The browser's Back leaves another page's parameters in the board's address, where they mean nothing."""
+def _return_from_other_pages(database: Database) -> None:
+    """The browser's Back leads here with the parameters of the page that the reader went to, and without our own.
+
+    They mean nothing here, but that a run's task is shown again.
+    """
+    run = st.query_params.get("run")
     for name in _OTHER_PAGES_PARAMETERS:
         if name in st.query_params:
             del st.query_params[name]
+    left = read.runs(database, key=run) if run and "task" not in st.query_params else []
+    if left:
+        st.session_state["task"] = plain(left[0]["task"])
+        st.rerun()  # while it goes back, Streamlit holds the address above what is set here
 
 
 def _choose_task(names: Sequence[str]) -> str:
@@ -196,8 +206,11 @@ def _open(run: str) -> None:
 
 def _show_settings(found: Sequence[Entry]) -> None:
     described = {entry.label: f"{entry.kind}: {entry.settings or 'no settings'}" for entry in found}
+    first = dict(islice(described.items(), _MOST_DESCRIBED))
     with st.expander("Models and their settings", expanded=len(described) <= _DRAWN_OPEN):
-        text.facts(described)
+        text.facts(first)
+        if len(first) < len(described):
+            text.note(f"The first {len(first):,} of {len(described):,}; the download has all.")
 
 
 def _show_sources(others: Sequence[Reported]) -> None:

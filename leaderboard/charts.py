@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BEST, _OTHER = "Pareto-best", "dominated"
 _COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
 _LEAST_SPENT = 1e-9  # a logarithmic axis has no zero
+_MOST_DRAWN = 1000
 _BINS = 20
 _HEIGHT, _PADDING = 420, 12
 _AXIS_AND_LEGEND = 131  # pixels of the height
@@ -45,7 +46,10 @@ def score_against_cost(
         return
     best = pareto(shown, spent)
     beside = [other for other in others if metric in other.metrics]
-    table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in shown])
+    drawn = [entry for place, entry in enumerate(shown) if place < _MOST_DRAWN or entry.run in best]
+    if len(drawn) < len(shown):
+        text.note(f"Drawn: the {_MOST_DRAWN:,} best scores and the Pareto-best, of {len(shown):,} runs.")
+    table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in drawn])
     frame = _Frame.around(table, [other.metrics[metric] for other in beside])
     table["place"] = _places(table, frame)
     first, second, ink = _COLOURS[text.theme()]

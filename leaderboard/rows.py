@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -171,11 +172,14 @@ def pareto(found: Sequence[Entry], spent: Mapping[str, float]) -> set[str]:
         for entry in found
         if entry.rank is not None and entry.run in spent
     }
-    return {
-        run
-        for run, (score, thrift) in points.items()
-        if not any(s >= score and t >= thrift and (s, t) != (score, thrift) for s, t in points.values())
-    }
+    front: set[str] = set()
+    last = (-inf, 0.0)
+    # From the cheapest on, and among equal costs the best first: each has only to be better than those before it.
+    for run, point in sorted(points.items(), key=lambda item: item[1][::-1], reverse=True):
+        if point[0] > last[0] or point == last:
+            front.add(run)
+            last = point
+    return front
 
 
 def _latest(done: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -188,7 +192,10 @@ def _latest(done: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _ranks(latest: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     scores = {row["run"]: round(_goodness(row), DIGITS) for row in latest}
-    return {run: 1 + sum(other > score for other in scores.values()) for run, score in scores.items()}
+    ranks: dict[float, int] = {}
+    for place, score in enumerate(sorted(scores.values(), reverse=True), start=1):
+        ranks.setdefault(score, place)
+    return {run: ranks[score] for run, score in scores.items()}
 
 
 def _goodness(row: Mapping[str, Any]) -> float:

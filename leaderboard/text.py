@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -127,7 +128,8 @@ def csv(table: Any) -> bytes:
 
 def download(table: Any, file: str) -> None:
     """A button that saves the table as CSV; the built-in export, which knows no formulas, is switched off."""
-    st.download_button("Download CSV", csv(table), file, "text/csv", type="tertiary", icon=":material/download:")
+    content = partial(csv, table)  # made when it is asked for: a long table takes a moment
+    st.download_button("Download CSV", content, file, "text/csv", type="tertiary", icon=":material/download:")
 
 
 def readable(name: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -46,10 +47,14 @@ _HOSTILE = "<img src=x onerror=document.title='owned'> ![x](http://example.com/b
 def board(filler: Any) -> Iterator[tuple[str, str]]:
     """A served database with a good and a hostile submission, and between them a self-reported score.
 
-    Gives the board's address and the good run's key.
+    Gives the board's address and the good run's key. Another task has more runs, so that it is the one that is shown
+    where none is asked for.
     """
     key = filler.run("good", _GOOD, cpu_seconds=2.0)
     filler.run(_HOSTILE, _BAD, cpu_seconds=1.0)
+    other = dataclasses.replace(filler, card=dataclasses.replace(filler.card, name="beir/other", description="Other."))
+    for seed in range(3):
+        other.run("good", _GOOD, seed=seed)
     database = open_database(str(filler.path), create=False)
     reports.add(database, "theirs.json", [_SENT], replace=False)
     database.close()
@@ -113,7 +118,7 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
     tab.get_by_role("heading", name="good", exact=True).wait_for()
     tab.go_back()
     tab.get_by_text("Three documents.").wait_for()
-    tab.wait_for_url(lambda url: "run=" not in url)
+    tab.wait_for_url(lambda url: "task=beir/tiny" in unquote(url) and "run=" not in url)
 
     _tick_row(table, 0)
     tab.get_by_role("heading", name="good", exact=True).wait_for()
