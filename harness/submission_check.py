@@ -162,6 +162,7 @@ def _expectation(detail: ErrorDetails) -> str:
     expected = re.sub("^Input should be (?=greater|less)", "expected a value ", message)
     expected = re.sub("^Input should be", "expected", expected)
     expected = re.sub(r"^List should have at least 1 item\b.*", "expected at least one item", expected)
+    expected = re.sub(r"^List should have at most (\d+) items\b.*", r"expected at most \1 items", expected)
     if detail["type"] in _EXPECTED:
         expected = f"expected {_EXPECTED[detail['type']]}"
     return f"{expected}, found {describe(detail['input'])}"

@@ -438,6 +438,7 @@ stages:
         ("stages:\n", "2: stages: expected a list, found nothing"),
         ("stages: bm25\n", "2: stages: expected a list, found 'bm25'"),
         ("stages: []\n", "2: stages: expected at least one item, found a list"),
+        ("stages:\n" + "  - {kind: toy}\n" * 20 + "  - {kind: fuse}\n", "2: stages: expected at most 20 items"),
         ("stages:\n  - kind: toy\n  - kind: toy\n", "4: stages.1: 2 rankings are left in the end"),
         ("stages:\n  - kind: fuse\n", "3: stages.0: `fuse` reworks rankings, and no stage above it makes one"),
         ("stages:\n  - kind: pipeline\n    stages: []\n", "3: stages.0.kind: `pipeline` is not written as a kind"),
