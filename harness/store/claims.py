@@ -173,11 +173,18 @@ def _preview(example: Example) -> str:
         case str(text):
             return text[:_PREVIEW_CHARACTERS]
         case Prompt(text, images):
-            return text[:_PREVIEW_CHARACTERS] + "".join(f"\n[image {image.sha256[:12]}]" for image in images)
+            return _ends(text) + "".join(f"\n[image {image.sha256[:12]}]" for image in images)
         case ByteSequence(data):
             return data[:_PREVIEW_CHARACTERS].decode("utf-8", "replace")
         case values:
             return ", ".join(map(str, values))[:_PREVIEW_CHARACTERS]
+
+
+def _ends(text: str) -> str:
+    """A long prompt without its middle: the question stands at the end of a context."""
+    cut = len(text) - _PREVIEW_CHARACTERS
+    half = _PREVIEW_CHARACTERS // 2
+    return text if cut <= 0 else f"{text[:half]}\n[… {cut:,} more characters …]\n{text[-half:]}"
 
 
 def _bury_dead_attempts(session: Session, run_id: int) -> None:
