@@ -24,6 +24,8 @@ class Suite:
     metrics: Sequence[Metric]
     """The metrics that are averaged, the primary one first, as the scorers of the tasks have them."""
     description: str
+    sizes: tuple[int, ...] = ()
+    """Where the members are one task in growing sizes: the bytes of context of each, for effective limits."""
 
     def tasks(self) -> Iterator[str]:
         """The names of all tasks, those of member suites in the place of the suite."""
