@@ -158,6 +158,20 @@ def list_suites(suite: str | None, data: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("suite")
+@click.option("--metric", help="One of the suite's metrics. Default: its primary one.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="For the fixed limit and the contour. Default: 0.856.")
+@click.option("--share", type=click.FloatRange(0, 1), help="Of the score at the smallest size. Default: 0.85.")
+@click.option("--by", metavar="GROUP", help="A row for each value of a group of the examples, such as depth.")
+@_options(_db, _json)
+def limits(suite: str, db: str, as_json: bool, **asked: Any) -> None:
+    """Show up to which size scores hold, over a SUITE of one task in growing sizes, with intervals."""
+    from harness import limits
+
+    limits.show(suite, db, as_json=as_json, **{name: value for name, value in asked.items() if value is not None})
+
+
+@cli.command()
 @click.argument("kind", required=False)
 @_json
 def models(kind: str | None, as_json: bool) -> None:

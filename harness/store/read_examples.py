@@ -55,6 +55,14 @@ def example_texts(database: Database, key: str) -> list[str]:
         return [text for _, text, _ in islice(_previews(session, task_id), count)]
 
 
+def example_gold(database: Database, key: str) -> list[Any]:
+    """The answer keys of a run's examples, aligned with the ids of `example_scores`."""
+    with database.reading() as session:
+        run = run_id(session, key)
+        task_id, count = session.execute(select(RunRow.task_id, RunRow.examples).where(RunRow.id == run)).one()
+        return [gold for _, _, gold in islice(_previews(session, task_id), count)]
+
+
 def example(database: Database, key: str, example_id: str) -> ExampleView:
     """One example of a run. Raises `UnknownName` if the task has no such example."""
     with database.reading() as session:
