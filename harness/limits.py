@@ -54,7 +54,7 @@ def show(
 ) -> None:
     """Print the limits. Raises `UnknownName`, and `InputError` for a suite whose members are not sizes of one task."""
     suite = registry.suite(name)
-    if not suite.sizes:
+    if len(suite.sizes) != len(list(suite.tasks())):
         sized = [known.name for known in registry.suites() if known.sizes]
         raise InputError(f"the members of {name} are not sizes of one task", hint=f"Those of {', '.join(sized)} are.")
     chosen = _metric(suite, metric)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness.store import open_database, read_examples
+
 SUBMISSIONS = Path(__file__).parent.parent / "submissions"
 # A model that reads 2,000 bytes and no more: the ceiling below, nothing above.
 SHORT_SIGHTED = """
@@ -26,6 +28,15 @@ class ShortSighted:
             return "too much"
         return json.dumps(json.loads(haystack)[question.split('"')[1]])
 """
+
+
+def test_a_long_prompt_is_shown_with_its_question(ran: Callable[..., Any], tmp_path: Path) -> None:
+    database = open_database(str(tmp_path / "results.db"), create=False)
+    (run,) = [row["run"] for row in json.loads(ran("results", "--task", "needle/single/107", "--json").out)][:1]
+    texts = read_examples.example_texts(database, run)
+    assert all(text.startswith('{"') and text.endswith("Corresponding value: ") for text in texts)
+    assert max(map(len, texts)) < 600
+    assert read_examples.example_gold(database, run)[0]["haystack_bytes"] == 8560
 
 
 @pytest.fixture
