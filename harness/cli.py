@@ -209,27 +209,37 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
     "--accelerators", type=click.IntRange(min=1), default=1, show_default=True, help="Tensor parallel over N."
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Sequences in the request.")
-@click.option("--prompt-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Of each sequence.")
+@click.option("--prompt-tokens", type=click.IntRange(min=1), help="Of each sequence.  [default: the target's, or 512]")
 @click.option("--output-tokens", type=click.IntRange(min=1), default=64, show_default=True, help="Of each sequence.")
-@click.option("--dtype", default="bfloat16", show_default=True, help="bfloat16, float16 or float32.")
+@click.option("--shared-prefix-tokens", type=click.IntRange(min=0), default=0, help="Of the prompt, the same for all.")
+@click.option("--images", type=click.IntRange(min=0), default=0, help="Of each sequence, beside its prompt tokens.")
+@click.option("--image-size", type=click.IntRange(min=1), help="Side in pixels, for models that take any.")
+@click.option("--dtype", help="bfloat16, float16 or float32.  [default: the target's, or bfloat16]")
+@click.option("--weights", help="Store matrices as int8 or int4 (groups of 32; also int4-g64, int4-g128, int4-g256).")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write the roofline (.html, .svg, .png).")
 @click.option("--validate", is_flag=True, help="Recompute the held-out errors of the stacks (or of --stack) instead.")
 @click.option(
     "--measurements",
     type=click.Path(path_type=Path),
     help="With --validate: fit and test --stack on a CSV of measured times.",
 )
-@_json
-def profile(target: str | None, validate: bool, measurements: Path | None, as_json: bool, **asked: Any) -> None:
+@_options(
+    click.option("--allow-code", is_flag=True, help="Run code that comes with the configuration, as you."),
+    _json,
+)
+def profile(
+    target: str | None, plot: Path | None, validate: bool, measurements: Path | None, as_json: bool, **asked: Any
+) -> None:
     """Compute what a model would take and need on reference hardware, without running it.
 
-    TARGET is a Hugging Face config.json, a hub id, a dense submission, or the name of a configuration that ships.
+    TARGET is a Hugging Face config.json, a hub id, a submission, or the name of a configuration that ships.
     """
     from harness import profiling
 
     if validate or measurements:
         profiling.show_validation(asked["stack"], measurements, validate=validate, as_json=as_json)
     else:
-        profiling.show(target, asked, as_json=as_json)
+        profiling.show(target, asked, plot=plot, as_json=as_json)
 
 
 @cli.group()

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
-from harness.terminal import bytes_text, print_json, print_table
+from harness.plain import plain
+from harness.terminal import bytes_text, print_json, print_table, short_seconds_text
+
+if TYPE_CHECKING:
+    from harness.efficiency.profile import Profile
 
 
-def show(target: str | None, asked: dict[str, Any], *, as_json: bool) -> None:
+def show(target: str | None, asked: dict[str, Any], *, plot: Path | None, as_json: bool) -> None:
     """Print the profile of a target."""
     from harness.efficiency.model_configs import shipped_configs
-    from harness.efficiency.profile import Asked, Profile, profile
-    from harness.efficiency.profile import as_json as plain_values
+    from harness.efficiency.profile import profile
+    from harness.efficiency.profile_counts import Asked
+    from harness.efficiency.roofline_chart import check_plot, write_plot
 
     if target is None:
         raise InputError("name what to profile", hint=f"A config.json, or one of: {', '.join(shipped_configs())}.")
-    found: Profile = profile(target, Asked(**asked))
+    if plot is not None:
+        check_plot(plot)
+    found = profile(target, Asked(**asked))
+    if plot is not None:
+        write_plot(found.roofline, plot, title=f"{target} on {found.asked.hardware}")
     if as_json:
-        print_json(plain_values(found))
-        return
-    where = f"{asked['accelerators']} × {asked['hardware']}"
-    basis = f"stack {asked['stack']}" if asked["stack"] else "no stack: bound only"
+        print_json(asdict(found))
+    else:
+        _show(found)
+
+
+def _show(found: Profile) -> None:
+    asked = found.asked
+    where = f"{asked.accelerators} × {asked.hardware}"
+    basis = f"stack {asked.stack}" if asked.stack else "no stack: bound only"
+    code = " [own code]" if found.runs_code else ""
     print(
-        f"{target}: {found.parameters:,} parameters, {asked['dtype']}, {found.attention} attention, {where}, {basis}\n"
+        f"{plain(found.target)}{code}: {found.parameters:,} parameters, {found.weights}, {found.attention} attention, "
+        f"{where}, {basis}\n"
     )
     columns = ["phase", "FLOPs", "bytes", "peak activations", "bound", "calibrated"]
     rows = [
@@ -34,26 +51,44 @@ def show(target: str | None, asked: dict[str, Any], *, as_json: bool) -> None:
             f"{phase.flops:.4g}",
             bytes_text(int(phase.bytes)),
             bytes_text(phase.peak_bytes),
-            _milliseconds(phase.bound_seconds),
-            _milliseconds(phase.calibrated_seconds),
+            short_seconds_text(phase.bound_seconds),
+            short_seconds_text(phase.calibrated_seconds),
         ]
         for phase in found.phases
     ]
     whole = found.request
-    rows.append(["request", "", "", "", _milliseconds(whole.bound_seconds), _milliseconds(whole.calibrated_seconds)])
+    rows.append(
+        ["request", "", "", "", short_seconds_text(whole.bound_seconds), short_seconds_text(whole.calibrated_seconds)]
+    )
     print_table(columns, rows)
     if whole.error_p90 is not None:
         print(f"calibrated ± {whole.error_p90:.0%}: the p90 of the stack's held-out errors")
+    _show_examples(found)
     memory = found.memory
     print(
         f"\nweights {bytes_text(memory.weights_bytes)}, KV {bytes_text(memory.kv_bytes_per_token)} a token, "
         f"peak activations {bytes_text(memory.peak_activation_bytes)}, "
-        f"held by {memory.minimum_accelerators} × {asked['hardware']} or more"
+        f"held by {memory.minimum_accelerators} × {asked.hardware} or more"
     )
+    for note in found.notes:
+        print(f"note: {plain(note)}")
 
 
-def _milliseconds(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{seconds * 1e3:.4g} ms"
+def _show_examples(found: Profile) -> None:
+    """Latency and throughput of what encodes or classifies."""
+    if found.latency is None:
+        return
+    print(f"\none example alone: {_both(found.latency.bound_seconds, found.latency.calibrated_seconds)}")
+    for best in found.throughput:
+        print(
+            f"most examples a second ({best.basis}): {best.examples_per_second:,.4g} in batches of {best.batch:,}; "
+            f"up to {best.largest_batch:,} fit"
+        )
+
+
+def _both(bound: float, calibrated: float | None) -> str:
+    text = f"{short_seconds_text(bound)} (bound)"
+    return text if calibrated is None else f"{text}, {short_seconds_text(calibrated)} (calibrated)"
 
 
 def show_validation(stack: str | None, measurements: Path | None, *, validate: bool, as_json: bool) -> None:

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.efficiency.hardware import Hardware
-from harness.efficiency.ledger import Operation, Phase
+from harness.efficiency.ledger import Phase, combined
 from harness.efficiency.pricing import Estimate, PhaseTable, Placed, bound_seconds
 from harness.efficiency.stacks import Stack
 from harness.errors import InputError
+
+
+class OtherCalls(InputError):
+    """Phases that are no sizes of the same operations."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class Polynomial:
 
     @classmethod
     def through(cls, phases: Mapping[int, Phase]) -> Polynomial:
-        """Raises `ValueError` if the phases are not the same operations in the same order."""
+        """Raises `OtherCalls` if the phases are not the same operations in the same order."""
         names = {tuple((o.name, o.kind, o.dtype) for o in phase.operations) for phase in phases.values()}
         if len(names) != 1:
-            raise ValueError(f"the phases at lengths {sorted(phases)} differ in more than their sizes")
+            raise OtherCalls(
+                f"the phases at lengths {sorted(phases)} differ in more than their sizes",
+                hint="At one of them two operations have the same size by chance, and were counted together.",
+            )
         lengths = tuple(sorted(phases))
         return cls(lengths, tuple(phases[length] for length in lengths))
 
@@ -56,7 +63,7 @@ class Polynomial:
         first = self.phases[0]
         return Phase(
             name=first.name,
-            operations=tuple(_combined(column, weights) for column in columns),
+            operations=tuple(combined(column, weights) for column in columns),
             layers=first.layers,
             unpriced=first.unpriced,
         )
@@ -107,20 +114,3 @@ def request_estimate(
     seconds = PhaseTable.of(placed, hardware, stack).seconds(stack.constants)
     error = stack.error_on(hardware.name, [prefill, step] if steps else [prefill])
     return Estimate(bound, max(bound, float(seconds[0] + steps * seconds[1])), error)
-
-
-def _combined(operations: tuple[Operation, ...], weights: list[float]) -> Operation:
-    def total(field: str) -> float:
-        return sum(weight * float(getattr(o, field)) for o, weight in zip(operations, weights, strict=True))
-
-    first = operations[0]
-    return Operation(
-        name=first.name,
-        kind=first.kind,
-        dtype=first.dtype,
-        count=total("count"),
-        flops=total("flops"),
-        bytes_read=total("bytes_read"),
-        bytes_written=total("bytes_written"),
-        weight_bytes=total("weight_bytes"),
-    )

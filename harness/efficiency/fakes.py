@@ -26,8 +26,11 @@ class _GroupedProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.supports_higher_order_operators = True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._grouped_mm.default:
-            return args[0].new_empty((args[0].shape[0], args[1].shape[-1]))
+            first, second = args[0], args[1]
+            groups = args[2].shape if first.dim() == second.dim() == 2 else ()  # a gradient of the weights
+            return first.new_empty((*groups, first.shape[-2], second.shape[-1]))
         return func(*args, **(kwargs or {}))

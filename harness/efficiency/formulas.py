@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.efficiency.ledger import OperationKind
+from harness.errors import InputError
 
 Formula = Callable[[Sequence[Any], Any], float]
 """(positional arguments, output) -> FLOPs."""
 
 ATTENTION = "scaled_dot_product_attention"
+FLEX = ("flex_attention", "flex_attention_backward")
+"""Attention with a function of the scores; blocks that a mask leaves out are counted, as all masks are."""
 
 
 def _mm(args: Sequence[Any], out: Any) -> float:
@@ -34,6 +37,20 @@ def _dot(args: Sequence[Any], out: Any) -> float:
 def _sum_of_products(args: Sequence[Any], out: Any) -> float:
     """addbmm: products of a batch, summed."""
     return float(2.0 * args[1].numel() * args[2].shape[-1])
+
+
+def _grouped_mm(args: Sequence[Any], out: Any) -> float:
+    """Each row by the matrix of its group; between two matrices, each row of the second belongs to one group."""
+    first, second = args[0], args[1]
+    if first.dim() == second.dim() == 2:
+        return float(2.0 * first.numel() * second.shape[-1])
+    return _mm(args, out)
+
+
+def _bilinear(args: Sequence[Any], out: Any) -> float:
+    """x·A·y for each of the outputs, x first: 2·rows·outputs·second·(first + 1)."""
+    outputs, first, second = args[1].shape
+    return float(2.0 * args[0].numel() / first * outputs * second * (first + 1))
 
 
 def _outer(args: Sequence[Any], out: Any) -> float:
@@ -65,6 +82,10 @@ def _attention_backward(args: Sequence[Any], out: Any) -> float:
     return float(2.5 * attention(args[1:4], out))
 
 
+def _flex_backward(args: Sequence[Any], out: Any) -> float:
+    return float(2.5 * attention(args[:3], out))
+
+
 def recurrence(args: Sequence[Any], out: Any) -> float:
     """LSTM, GRU or RNN: each step multiplies by every weight matrix once."""
     data = args[0]
@@ -86,11 +107,13 @@ def _fft(args: Sequence[Any], out: Any) -> float:
 
 
 _MATMULS: dict[str, Formula] = {
-    **dict.fromkeys(("mm", "bmm", "mv", "linear", "matmul", "_grouped_mm", "_scaled_mm", "_int_mm"), _mm),
+    **dict.fromkeys(("mm", "bmm", "mv", "linear", "matmul", "_scaled_mm", "_int_mm"), _mm),
     **dict.fromkeys(("addmm", "baddbmm", "addmv", "_addmm_activation"), _addmm),
     "dot": _dot,
     "vdot": _dot,
     "addbmm": _sum_of_products,
+    "_trilinear": _bilinear,
+    "_grouped_mm": _grouped_mm,
     "addr": _outer,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrence),
 }
@@ -98,7 +121,11 @@ _CONVOLUTIONS: dict[str, Formula] = {
     **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _convolution),
     "convolution_backward": _convolution_backward,
 }
-_ATTENTIONS: dict[str, Formula] = {ATTENTION: attention, f"{ATTENTION}_backward": _attention_backward}
+_ATTENTIONS: dict[str, Formula] = {
+    ATTENTION: attention,
+    f"{ATTENTION}_backward": _attention_backward,
+    **dict(zip(FLEX, (attention, _flex_backward), strict=True)),
+}
 _OTHERS: dict[str, Formula] = {
     "_cdist_forward": _cdist,
     **dict.fromkeys(("_fft_r2c", "_fft_c2c", "_fft_c2r"), _fft),
@@ -108,7 +135,10 @@ _FORMULAS: dict[str, Formula] = {**_MATMULS, **_CONVOLUTIONS, **_ATTENTIONS, **_
 # fmt: off
 _GATHERS = (
     "embedding", "index", "index_select", "gather", "take", "_embedding_bag", "index_put", "index_copy",
-    "index_add", "scatter", "scatter_add", "scatter_reduce", "embedding_dense_backward",
+    "index_add", "scatter", "scatter_add", "scatter_reduce", "embedding_dense_backward", "_index_put_impl",
+    "masked_scatter", "masked_scatter_backward", "masked_select", "repeat_interleave", "index_fill", "put",
+    "_unsafe_index", "_unsafe_index_put", "_unsafe_masked_index", "_unsafe_masked_index_put_accumulate",
+    "_embedding_bag_dense_backward",
 )
 _NORMS = (
     "native_layer_norm", "native_group_norm", "native_batch_norm", "_native_batch_norm_legit", "batch_norm",
@@ -132,7 +162,14 @@ _PASSES = (
     "max_pool2d_with_indices", "avg_pool1d", "adaptive_avg_pool2d", "_adaptive_avg_pool2d",
     "upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "nll_loss_forward", "nll_loss_backward",
     "threshold_backward", "gelu_backward", "silu_backward", "tanh_backward", "sigmoid_backward",
-    "select_backward", "slice_backward", "unfold_backward", "split_with_sizes_copy", "im2col",
+    "select_backward", "slice_backward", "unfold_backward", "split_with_sizes_copy", "im2col", "col2im",
+    "max_pool2d_with_indices_backward", "avg_pool2d_backward", "_adaptive_avg_pool2d_backward",
+    "upsample_nearest2d_backward", "upsample_bilinear2d_backward", "upsample_bicubic2d_backward",
+    "native_dropout_backward", "glu_backward", "elu_backward", "leaky_relu_backward", "hardtanh_backward",
+    "hardswish_backward", "hardsigmoid_backward", "softplus_backward", "log_sigmoid_forward",
+    "log_sigmoid_backward", "mish_backward", "logit_backward", "mse_loss_backward", "smooth_l1_loss_backward",
+    "huber_loss_backward", "binary_cross_entropy", "binary_cross_entropy_backward", "diagonal_backward",
+    "as_strided_scatter", "_prelu_kernel", "_prelu_kernel_backward", "renorm", "addcmul", "addcdiv", "lerp",
 )
 _SEARCHES = (
     "sort", "topk", "kthvalue", "histc", "bincount", "searchsorted", "bucketize", "multinomial", "nonzero",
@@ -150,6 +187,8 @@ _KINDS: dict[str, OperationKind] = {
     **dict.fromkeys(_PASSES, "pointwise"),
 }
 
+_MANY_TENSORS = ("_foreach_", "_fused_adam", "_fused_sgd", "_fused_adagrad")
+"""An optimizer's passes over its parameters, one at a time or all in one."""
 _ATTENTION_KERNELS = ("_scaled_dot_product", "_flash_attention", "_efficient_attention", "_cudnn_attention")
 
 
@@ -165,6 +204,8 @@ def kind_of(name: str, *, elementwise: bool) -> OperationKind | None:
 
     Parameters: whether torch itself declares it elementwise or a reduction.
     """
+    if name.startswith(_MANY_TENSORS):
+        return "pointwise"
     return _KINDS.get(name) or ("pointwise" if elementwise else None)
 
 
@@ -174,7 +215,9 @@ def flops_of(name: str, args: Sequence[Any], out: Any) -> float:
     return 0.0 if formula is None else formula(args, out)
 
 
-def distinct_experts(experts: int, chosen: int, tokens: float) -> float:
-    """How many experts a batch is expected to touch when each token chooses evenly: E·(1 − (1 − k/E)^T)."""
-    untouched: float = (1.0 - min(chosen / experts, 1.0)) ** tokens
-    return experts * (1.0 - untouched)
+def no_formula(name: str, why: str) -> InputError:
+    """The error for an operation that matters and cannot be counted."""
+    return InputError(
+        f"the operation {name!r} has no formula, and {why}",
+        hint="A cost that leaves it out would be wrong. Add its formula to harness/efficiency/formulas.py.",
+    )

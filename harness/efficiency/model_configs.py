@@ -1,4 +1,4 @@
-"""Configurations of Hugging Face models, found and checked: nothing of a stranger's is ever run."""
+"""Configurations of Hugging Face models, found and checked: nothing of a stranger's is run unless that is allowed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,33 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 DTYPES = ("bfloat16", "float16", "float32")
+_LARGEST_FILE = 10_000_000
+_ALLOWED = "harness_allows_code"
 
 
-def load_config(source: str) -> PretrainedConfig:
+def load_config(source: str, *, allow_code: bool = False) -> PretrainedConfig:
     """The configuration named by a path (file or folder), a hub id, or a name that ships with the project.
 
-    Raises `InputError` if there is none, if transformers does not know its model type, or if it needs code of its own.
+    Raises `InputError` if there is none, if transformers does not know its model type, or if it needs code of its own
+    and that is not allowed. With `allow_code` that code runs here, as you; `brings_code` says whether it did.
     """
     shipped = _shipped()
     if source in shipped:
-        return _parsed(shipped[source].read_text(), source)
+        return _parsed(shipped[source].read_text(), source, False)
     path = Path(source).expanduser()
     path = path / "config.json" if path.is_dir() else path
     if path.is_file():
-        return _parsed(path.read_text(errors="replace"), str(path))
+        return _parsed(_read(path), str(path), allow_code)
     if "/" not in source or path.suffix == ".json":
         near = nearest(source, shipped)
         hint = f"Did you mean {near!r}?" if near else f"These ship with the project: {', '.join(sorted(shipped))}."
         raise InputError(f"there is no configuration {source!r}, as a file or by name", hint=hint)
-    return _from_hub(source)
+    return _from_hub(source, allow_code)
+
+
+def brings_code(config: PretrainedConfig) -> bool:
+    """Whether the model is code that came with its configuration, and that was allowed to run."""
+    return bool(getattr(config, _ALLOWED, False))
 
 
 def shipped_configs() -> tuple[str, ...]:
@@ -71,24 +79,36 @@ def _shipped() -> dict[str, Traversable]:
     return {f.name.removesuffix(".json"): f for f in folder.iterdir() if f.name.endswith(".json")}
 
 
-def _parsed(text: str, where: str) -> PretrainedConfig:
+def _read(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise InputError(f"{path} has {size:,} bytes; a config.json has a few thousand")
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parsed(text: str, where: str, allow_code: bool) -> PretrainedConfig:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, line {error.lineno}: not JSON: {error.msg}") from error
     if not isinstance(values, dict):
         raise InputError(f"{where} holds no JSON object", hint="It should be a Hugging Face config.json.")
-    return _understood(values, where)
+    return _understood(values, where, allow_code)
 
 
-def _understood(values: dict[str, Any], where: str) -> PretrainedConfig:
+def _understood(values: dict[str, Any], where: str, allow_code: bool) -> PretrainedConfig:
     """The configuration as transformers' own class. Raises `InputError` saying which field is wrong."""
     from transformers import CONFIG_MAPPING
 
-    if "auto_map" in values:
+    if values.get("auto_map"):
+        if allow_code:
+            return _with_its_code(where)
         raise InputError(
-            f"{where}: the model brings code of its own (auto_map), which is not run",
-            hint="Use an architecture that transformers has, or trace the module yourself.",
+            f"{where}: the model brings code of its own (auto_map), which would run as you, with all that you may do",
+            hint="Read the code; if you trust it, add --allow-code. Or use an architecture that transformers has.",
         )
     kind = values.get("model_type")
     if kind is None:
@@ -105,7 +125,22 @@ def _understood(values: dict[str, Any], where: str) -> PretrainedConfig:
     return config
 
 
-def _from_hub(name: str) -> PretrainedConfig:
+def _with_its_code(where: str) -> PretrainedConfig:
+    """The configuration as its own class, from the code beside it. Raises `InputError` if that code fails."""
+    from transformers import AutoConfig
+
+    path = Path(where)
+    source = str(path.parent.resolve()) if path.is_file() else where
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(source, trust_remote_code=True)
+    except Exception as error:  # a stranger's code raises whatever it likes
+        raise InputError(f"{where}: its own code failed: {type(error).__name__}: {error}") from error
+    config.name_or_path = source
+    setattr(config, _ALLOWED, True)
+    return config
+
+
+def _from_hub(name: str, allow_code: bool) -> PretrainedConfig:
     from transformers import PretrainedConfig
 
     try:
@@ -118,4 +153,4 @@ def _from_hub(name: str) -> PretrainedConfig:
         ) from error
     if not values:
         raise InputError(f"the hub has no configuration for {name!r}", hint="Give the path of its config.json.")
-    return _understood(values, name)
+    return _understood(values, name, allow_code)

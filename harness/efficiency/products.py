@@ -52,4 +52,4 @@ def _shape(operation: Operation) -> tuple[float, float, float]:
 
 
 def _element_bytes(operation: Operation) -> float:
-    return _ELEMENT_BYTES.get(operation.dtype, 2.0)
+    return operation.element_bytes or _ELEMENT_BYTES.get(operation.dtype, 2.0)

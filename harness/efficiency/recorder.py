@@ -6,68 +6,64 @@ Importing this imports torch; `harness.efficiency.trace` is the door that does n
 from __future__ import annotations
 
 import contextlib
-import weakref
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from harness.efficiency.formulas import ATTENTION, canonical, distinct_experts, flops_of, kind_of
-from harness.efficiency.ledger import Operation, Phase
-from harness.efficiency.trace import CACHE_ARGUMENTS
-from harness.errors import InputError
+from harness.efficiency.batches import Record
+from harness.efficiency.formulas import ATTENTION, canonical, flops_of, kind_of, no_formula
+from harness.efficiency.ledger import Operation, OperationKind, Routing
+from harness.efficiency.live_bytes import LiveBytes, distinct_bytes, storage_id, tensors
+from harness.efficiency.quantisation import Stored
+from harness.efficiency.watching import watching
 
 _ALLOCATES = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
 _OVERWRITES = {"copy", "fill", "zero", "uniform", "normal", "exponential", "bernoulli"}
 """In place, these write their first operand without reading it."""
 _WRITES_PART = {"index_put", "index_copy", "index_add", "scatter", "scatter_add"}
-_READS_PART = {"embedding", "index", "index_select", "gather", "take", "_embedding_bag"}
+_READS_PART = {"embedding", "index", "index_select", "gather", "take"}
+_FIRST_RESULT = {ATTENTION, "flex_attention", "_embedding_bag"}
+"""Their other results are for a backward pass, and not the same on every device."""
 _MATTERS = 0.01
 """An operation without a formula may move this part of the bytes and no more."""
 
 
 class Recorder:
-    """The record of one call: operations by shape, and the peak of live bytes."""
+    """The record of one call of a module.
 
-    def __init__(self, module: torch.nn.Module, inputs: Mapping[str, Any], *, experts_per_token: int = 1) -> None:
+    `stored` says of quantised parameters, by name, how many bytes are read instead of their elements.
+    """
+
+    def __init__(
+        self, module: torch.nn.Module, *, experts_per_token: int = 1, stored: Mapping[str, Stored] | None = None
+    ) -> None:
         self._experts_per_token = experts_per_token
-        self._operations: dict[Operation, int] = {}
-        self._unpriced: dict[str, int] = {}
-        self._changes: list[tuple[int, int]] = []
-        """Storages as they come and go: (number, bytes), the bytes negative when it goes."""
-        self._numbers: dict[int, int] = {}
-        self._apart: set[int] = set()
+        self._operations: list[Operation] = []
+        self._unpriced: Counter[str] = Counter()
         self._paused = False
-        self._weights = {_storage_id(t) for t in (*module.parameters(), *module.buffers())}
-        self._cache: set[int] = set()
-        for name in CACHE_ARGUMENTS:
-            for tensor in held_tensors(inputs.get(name)):
-                self._hold_apart(tensor)
-        self._track(value for name, value in inputs.items() if name not in CACHE_ARGUMENTS)
+        named = dict(module.named_parameters())
+        self._weights = {storage_id(t) for t in (*named.values(), *module.buffers())}
+        self._stored = {storage_id(named[name]): (of, named[name].numel()) for name, of in (stored or {}).items()}
+        self.live = LiveBytes((*named.values(), *module.buffers()))
 
     @contextlib.contextmanager
     def recording(self, attention: str) -> Iterator[None]:
         """Record what torch runs inside; attention as one operation if it is "fused"."""
-        with _Dispatched(self), _Whole(self, {ATTENTION} if attention == "fused" else set()):
+        with watching(self, attention):
             yield
 
-    def phase(self, name: str) -> Phase:
+    def record(self, name: str) -> Record:
         """What was recorded. Raises `InputError` if an operation without a formula moved more than 1 % of it."""
-        record = Phase(
-            name=name,
-            operations=tuple(_counted(operation, count) for operation, count in self._operations.items()),
-            peak_bytes=self._peak(),
-            unpriced=dict(self._unpriced),
-        )
+        moved: Counter[str] = Counter()
+        for operation in self._operations:
+            moved[operation.name] += int(operation.bytes_read + operation.bytes_written)
+        everything = sum(moved.values())
         for unknown in self._unpriced:
-            moved = sum(o.count * (o.bytes_read + o.bytes_written) for o in record.operations if o.name == unknown)
-            if moved > _MATTERS * record.bytes:
-                raise _no_formula(unknown, f"it moves {moved / record.bytes:.0%} of the bytes of {name!r}")
-        return record
+            if moved[unknown] > _MATTERS * everything:
+                raise no_formula(unknown, f"it moves {moved[unknown] / everything:.0%} of the bytes of {name!r}")
+        return Record(name, tuple(self._operations), self.live.changes(), dict(self._unpriced))
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -80,23 +76,25 @@ class Recorder:
 
     def saw(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         """Record one call below the level of Python functions."""
-        if self._paused or func.namespace == "prim" or _is_alias(func):
+        if self._paused or func.namespace in ("prim", "profiler") or _is_alias(func):
             return
         name = canonical(func._schema.name.split("::")[-1])
         if name == "cat" and self._appends(args[0]):
             added = _sum(args[0][1:])
-            self._record("cache_append", "pointwise", [out], added, added, 0.0, 0.0)
-            self._hold_apart(out)
+            self._add("cache_append", "pointwise", [out], read=added, written=added)
+            self.live.hold_apart(out)
         elif name not in _ALLOCATES:
-            self.count(name, args, kwargs, out, elementwise=_is_elementwise(func), in_place=func._schema.is_mutable)
-        self._track([out])
+            if out is None:
+                out = _mutated(func, args, kwargs)
+            self._count(name, args, kwargs, out, elementwise=_is_elementwise(func), in_place=func._schema.is_mutable)
+        self.live.track([out[0] if name in _FIRST_RESULT and isinstance(out, tuple) else out])
 
     def saw_whole(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
         """Record a call whose parts are not looked at."""
-        self.count(name, args, kwargs, out, elementwise=False, in_place=False)
-        self._track([out])
+        self._count(name, args, kwargs, out, elementwise=False, in_place=False)
+        self.live.track([out])
 
-    def count(
+    def _count(
         self,
         name: str,
         args: tuple[Any, ...],
@@ -106,131 +104,119 @@ class Recorder:
         elementwise: bool,
         in_place: bool,
     ) -> None:
-        operands, results = _tensors((args, kwargs)), _tensors(out)
+        operands, results = tensors((args, kwargs)), tensors(out)
         kind = kind_of(name, elementwise=elementwise)
         if kind is None:
             if "linalg" in name or sum(t.is_floating_point() and t.dim() > 1 for t in operands) > 1:
-                raise _no_formula(name, "it has matrix operands")
-            self._unpriced[name] = self._unpriced.get(name, 0) + 1
+                raise no_formula(name, "it has matrix operands")
+            self._unpriced[name] += 1
+            kind = "other"
         flops = flops_of(name, args, results[0]) if results else 0.0
+        if name in _FIRST_RESULT:
+            results = results[:1]
         if name in _READS_PART:
-            rows, indices = [results[0]], operands[1:]
-            weights = float(_bytes(results[0])) if self._is_weight(operands[0]) else 0.0
-            self._record(name, kind, results, _sum(rows) + _sum(indices), _sum(results), weights, flops)
+            rows = self._read([results[0]])
+            own = rows if self._is_weight(operands[0]) else 0.0
+            self._add(name, kind, results, read=rows + self._read(operands[1:]), own=own, flops=flops)
+        elif name == "_embedding_bag":
+            rows = float(operands[1].numel() * operands[0].shape[-1] * operands[0].element_size())
+            own = rows if self._is_weight(operands[0]) else 0.0
+            self._add(name, kind, results, read=rows + self._read(operands[1:]), own=own, flops=flops)
         elif in_place and name in _WRITES_PART:
-            self._record(name, kind, results, _sum(operands[1:]), _bytes(operands[-1]), 0.0, flops)
+            written = distinct_bytes(operands[-1])
+            self._add(name, kind, results, read=self._read(operands[1:]), written=written, flops=flops)
         elif in_place and name in _OVERWRITES:
-            self._record(name, kind, results, _sum(operands[1:]), _sum(results), self._weights_of(operands[1:]), flops)
-        elif name == "_grouped_mm":
+            own = self._weights_of(operands[1:])
+            self._add(name, kind, results, read=self._read(operands[1:]), own=own, flops=flops)
+        elif name == "_grouped_mm" and operands[0].dim() == 2 and operands[1].dim() == 3:
             self._grouped(operands, results, flops)
-        elif name == ATTENTION:
-            # the log-sum-exp that some kernels return is for a backward pass
-            self._record(name, kind, results, _sum(operands), _bytes(results[0]), 0.0, flops)
         else:
-            self._record(name, kind, results, _sum(operands), _sum(results), self._weights_of(operands), flops)
+            own, products = self._weights_of(operands), self._products(operands) if kind == "matmul" else None
+            self._add(name, kind, results, read=self._read(operands), own=own, flops=flops, dtype=products)
 
     def _grouped(self, operands: list[torch.Tensor], results: list[torch.Tensor], flops: float) -> None:
         """Only the experts that some token chose are read."""
         rows, weights = operands[0], operands[1]
-        experts = weights.shape[0]
-        touched = distinct_experts(experts, self._experts_per_token, rows.shape[0] / self._experts_per_token)
-        read = _bytes(weights) * touched / experts
-        others = _sum([rows, *operands[2:]])
-        own = read if self._is_weight(weights) else 0.0
-        self._record("_grouped_mm", "matmul", results, others + read, _sum(results), own, flops)
+        routing = Routing(weights.shape[0], self._experts_per_token, rows.shape[0] / self._experts_per_token)
+        read, others = self._read([weights]) * routing.share, self._read([rows, *operands[2:]])
+        known: dict[str, Any] = {}
+        if self._is_weight(weights):
+            known = {"own": read, "dtype": self._products(operands), "routing": routing}
+        self._add("_grouped_mm", "matmul", results, others + read, flops=flops, **known)
 
-    def _record(
-        self, name: str, kind: Any, results: list[torch.Tensor], read: float, written: float, own: float, flops: float
+    def _add(
+        self,
+        name: str,
+        kind: OperationKind,
+        results: list[torch.Tensor],
+        read: float,
+        written: float | None = None,
+        own: float = 0.0,
+        flops: float = 0.0,
+        dtype: str | None = None,
+        routing: Routing | None = None,
     ) -> None:
-        dtype = str(results[0].dtype).removeprefix("torch.") if results else ""
-        operation = Operation(name, kind or "other", dtype, 1.0, flops, float(read), float(written), float(own))
-        self._operations[operation] = self._operations.get(operation, 0) + 1
+        """`written` is all results if it is not given; `dtype` that of the first if the arithmetic has no other."""
+        self._operations.append(
+            Operation(
+                name=name,
+                kind=kind,
+                dtype=dtype or (str(results[0].dtype).removeprefix("torch.") if results else ""),
+                count=1.0,
+                flops=flops,
+                bytes_read=float(read),
+                bytes_written=_sum(results) if written is None else float(written),
+                weight_bytes=float(own),
+                element_bytes=float(results[0].element_size()) if dtype else 0.0,
+                routing=routing,
+            )
+        )
 
-    def _appends(self, tensors: list[torch.Tensor]) -> bool:
+    def _appends(self, joined: list[torch.Tensor]) -> bool:
         """Whether a concatenation only lengthens a cache, or starts one (transformers starts from a 1-d nothing)."""
-        if len(tensors) != 2:
+        if len(joined) != 2:
             return False
-        first = tensors[0]
-        return _storage_id(first) in self._cache or (first.numel() == 0 and first.dim() == 1)
+        first = joined[0]
+        return self.live.is_held(first) or (first.numel() == 0 and first.dim() == 1)
 
     def _is_weight(self, tensor: torch.Tensor) -> bool:
-        return _storage_id(tensor) in self._weights
+        return storage_id(tensor) in self._weights
 
-    def _weights_of(self, tensors: list[torch.Tensor]) -> float:
-        return _sum([t for t in tensors if self._is_weight(t)])
+    def _weights_of(self, operands: list[torch.Tensor]) -> float:
+        return self._read([t for t in operands if self._is_weight(t)])
 
-    def hold_apart_state(self, outputs: Any) -> None:
-        """Leave out the state that the call hands on to the next token: it is memory of its own."""
-        for name in CACHE_ARGUMENTS:
-            for tensor in held_tensors(getattr(outputs, name, None)):
-                self._hold_apart(tensor)
+    def _read(self, operands: Iterable[torch.Tensor]) -> float:
+        """Bytes of operands as they are stored."""
+        return float(sum(map(self._stored_bytes, operands)))
 
-    def _track(self, values: Iterable[Any]) -> None:
-        """Count new storages as live until their last reference goes."""
-        for tensor in _tensors(list(values)):
-            key = _storage_id(tensor)
-            if key in self._numbers or key in self._weights or key in self._cache:
-                continue
-            storage, number = tensor.untyped_storage(), len(self._changes)
-            self._numbers[key] = number
-            self._changes.append((number, storage.nbytes()))
-            weakref.finalize(storage, self._freed, key, storage.nbytes()).atexit = False
+    def _stored_bytes(self, tensor: torch.Tensor) -> float:
+        if self._stored and storage_id(tensor) in self._stored:
+            stored, elements = self._stored[storage_id(tensor)]
+            return stored.bytes * tensor.numel() / elements
+        return distinct_bytes(tensor)
 
-    def _freed(self, key: int, size: int) -> None:
-        self._changes.append((self._numbers.pop(key), -size))
-
-    def _hold_apart(self, tensor: torch.Tensor) -> None:
-        """Leave a cache out of the live bytes, for as long as it lives: its address will be used again."""
-        key = _storage_id(tensor)
-        if key in self._numbers:
-            self._apart.add(self._numbers[key])
-        self._cache.add(key)
-        weakref.finalize(tensor.untyped_storage(), self._cache.discard, key).atexit = False
-
-    def _peak(self) -> int:
-        sizes = (size for number, size in self._changes if number not in self._apart)
-        return max(accumulate(sizes), default=0)
-
-
-class _Dispatched(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation that reaches a kernel."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._recorder = recorder
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        self._recorder.saw(func, args, kwargs, out)
-        return out
-
-
-class _Whole(TorchFunctionMode):
-    """Sees the functions that are one operation on an accelerator and many on a CPU."""
-
-    def __init__(self, recorder: Recorder, attention: set[str]) -> None:
-        super().__init__()
-        self._recorder = recorder
-        self._names = attention | {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name not in self._names:
-            return func(*args, **kwargs)
-        if name == ATTENTION:
-            named = [key for key in ("query", "key", "value") if key in kwargs]
-            args = (*args, *(kwargs[key] for key in named))
-            kwargs = {key: value for key, value in kwargs.items() if key not in named}
-        with self._recorder.paused():
-            out = func(*args, **kwargs)
-        self._recorder.saw_whole(name, args, kwargs, out)
-        return out
+    def _products(self, operands: list[torch.Tensor]) -> str | None:
+        """What the elements of a product with a quantised weight are multiplied in, if not in the results' dtype."""
+        stored = [self._stored[storage_id(t)][0] for t in operands if storage_id(t) in self._stored]
+        return stored[0].arithmetic if stored else None
 
 
 def _is_alias(func: Any) -> bool:
-    return func.is_view or func._schema.name in ("aten::_unsafe_view", "aten::detach", "aten::lift_fresh")
+    """Whether the results are the operands' own memory."""
+    name = func._schema.name
+    return func.is_view or name in _ALIASES or (func._schema.is_mutable and name.removesuffix("_") in _ALIASES)
+
+
+_ALIASES = {
+    f"aten::{name}"
+    for name in ("_unsafe_view", "detach", "lift_fresh", "unsafe_split", "unsafe_split_with_sizes", "unsafe_chunk")
+} | {f"aten::{name}" for name in ("transpose", "t", "squeeze", "unsqueeze", "as_strided", "swapaxes", "swapdims")}
+
+
+def _mutated(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+    """What an operation that returns nothing writes to: the step of a fused optimizer."""
+    given = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | dict(kwargs)
+    return [given[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write and a.name in given]
 
 
 def _is_elementwise(func: Any) -> bool:
@@ -238,46 +224,5 @@ def _is_elementwise(func: Any) -> bool:
     return torch.Tag.pointwise in func.tags or torch.Tag.reduction in func.tags
 
 
-def _storage_id(tensor: torch.Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
-
-
-def held_tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Tensors of a cache object, however deep (transformers: layers with keys and values, or states)."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from held_tensors(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from held_tensors(item)
-    elif type(value).__module__.startswith("transformers."):
-        yield from held_tensors(vars(value))
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    """Bytes that differ: an expanded dimension is read once."""
-    distinct = 1
-    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        distinct *= size if stride != 0 else min(size, 1)
-    return distinct * tensor.element_size()
-
-
-def _sum(tensors: Iterable[torch.Tensor]) -> float:
-    return float(sum(map(_bytes, tensors)))
-
-
-def _counted(operation: Operation, count: int) -> Operation:
-    return Operation(**{f: getattr(operation, f) for f in operation.__struct_fields__} | {"count": float(count)})
-
-
-def _no_formula(name: str, why: str) -> InputError:
-    return InputError(
-        f"the operation {name!r} has no formula, and {why}",
-        hint="A cost that leaves it out would be wrong. Add its formula to harness/efficiency/formulas.py.",
-    )
+def _sum(values: Iterable[torch.Tensor]) -> float:
+    return float(sum(map(distinct_bytes, values)))

@@ -2,65 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
 
-import msgspec
 import pytest
 import torch
 import transformers
 
-from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
+from harness.efficiency.language_models import language_model_ledger, load_config
 from harness.efficiency.model_configs import shipped_configs
 from harness.efficiency.trace import trace
 from harness.errors import InputError
+from tests.efficiency.small_models import (
+    CAUSAL,
+    TEXT,
+    assert_same,
+    cache_name,
+    ids,
+    real,
+    real_model,
+)
 
-SMALL = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
-TEXT = SMALL | {"vocab_size": 100, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-CAUSAL = {
-    "gpt2": transformers.GPT2Config(n_embd=64, n_layer=4, n_head=4, vocab_size=100, bos_token_id=1, eos_token_id=2),
-    "llama": transformers.LlamaConfig(**TEXT, num_key_value_heads=2),
-    "mixtral": transformers.MixtralConfig(**TEXT, num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2),
-    "mamba": transformers.MambaConfig(hidden_size=64, num_hidden_layers=4, vocab_size=100, state_size=8),
-    "t5": transformers.T5Config(d_model=64, d_kv=16, d_ff=128, num_layers=4, num_heads=4, vocab_size=100),
-}
-ENCODERS = {
-    "bert": transformers.BertConfig(**TEXT),
-    "t5": CAUSAL["t5"],
-    "clip": transformers.CLIPConfig(
-        text_config=TEXT, vision_config=SMALL | {"image_size": 32, "patch_size": 8}, projection_dim=32
-    ),
-    "vit": transformers.ViTConfig(**SMALL, image_size=32, patch_size=8),
-}
 P, C = 12, 9
-
-
-def ids(tokens):
-    return torch.ones((2, tokens), dtype=torch.long)
-
-
-def real_model(auto, config, attention):
-    backend = {} if config.model_type == "mamba" else {"attn_implementation": attention.replace("fused", "sdpa")}
-    return auto.from_config(copy.deepcopy(config), **backend).eval()
-
-
-def real(module, inputs, phase, attention):
-    experts = getattr(module.config, "num_experts_per_tok", 1)
-    return trace(module, inputs, phase=phase, attention=attention, experts_per_token=experts, real=True)
-
-
-def counts(phase):
-    return {msgspec.structs.replace(o, count=1.0): o.count for o in phase.operations}
-
-
-def assert_same(ledger, phase):
-    found = ledger.phase(phase.name)
-    assert counts(found) == counts(phase)
-    assert found.flops == phase.flops > 0
-    assert found.peak_bytes == phase.peak_bytes > 0
-    assert found.unpriced == phase.unpriced
 
 
 @pytest.mark.parametrize("attention", ["fused", "eager"])
@@ -72,36 +36,36 @@ def test_prefill_and_decode_are_those_of_a_real_run(name, attention):
     )
     if name == "t5":
         model = real_model(transformers.AutoModelForSeq2SeqLM, config, attention)
-        first, context = (
-            {"input_ids": ids(P), "decoder_input_ids": ids(1)},
-            {"input_ids": ids(P), "decoder_input_ids": ids(C)},
-        )
+        first = {"input_ids": ids(P), "decoder_input_ids": ids(1)}
+        context = {"input_ids": ids(P), "decoder_input_ids": ids(C)}
     else:
         model = real_model(transformers.AutoModelForCausalLM, config, attention)
         first, context = {"input_ids": ids(P), "use_cache": True}, {"input_ids": ids(C), "use_cache": True}
-    assert_same(ledger, real(model, first, "prefill", attention))
+    assert_same(ledger.phase("prefill"), real(model, first, "prefill", attention))
+    cache = cache_name(model)
     with torch.no_grad():
         outputs = model(**context)
-    cache = "cache_params" if name == "mamba" else "past_key_values"
     step = {"input_ids": ids(1), "use_cache": True, cache: outputs[cache]}
     if name == "t5":
         step = {"decoder_input_ids": ids(1), "encoder_outputs": (outputs.encoder_last_hidden_state,)}
         step[cache] = outputs[cache]
     del outputs
-    assert_same(ledger, real(model, step, "decode", attention))
+    assert_same(ledger.phase("decode"), real(model, step, "decode", attention))
     assert ledger.parameters == model.num_parameters()
 
 
-@pytest.mark.parametrize("attention", ["fused", "eager"])
-@pytest.mark.parametrize("name", ENCODERS)
-def test_encoding_is_that_of_a_real_run(name, attention):
-    config = ENCODERS[name]
-    auto = transformers.AutoModelForTextEncoding if name == "t5" else transformers.AutoModel
-    inputs = {} if name == "vit" else {"input_ids": ids(P)}
-    if name in ("clip", "vit"):
-        inputs["pixel_values"] = torch.zeros(2, 3, 32, 32)
-    ledger = encoder_ledger(config, batch=2, tokens=P, dtype="float32", attention=attention)
-    assert_same(ledger, real(real_model(auto, config, attention), inputs, "encode", attention))
+@pytest.mark.parametrize("real_run", [False, True])
+def test_a_token_is_appended_to_a_cache_of_fixed_size(real_run):
+    config = CAUSAL["llama"]
+    model = real_model(transformers.AutoModelForCausalLM, config)
+    cache = transformers.StaticCache(config=config, max_cache_len=32)
+    with torch.no_grad():
+        model(input_ids=ids(5), use_cache=True, **{cache_name(model): cache})
+    step = {"input_ids": ids(1), "use_cache": True, cache_name(model): cache}
+    phase = trace(model, step, phase="decode", real=real_run)
+    written = sum(o.count * o.bytes_written for o in phase.operations if o.name == "index_copy")
+    assert written == 2 * 4 * 2 * 2 * 16 * 4, "two sequences, four layers, keys and values, two heads of 16"
+    assert phase.peak_bytes < 2 * 4 * 2 * 32 * 2 * 16 * 4, "the cache itself is not activations"
 
 
 def test_a_model_whose_layers_differ_is_counted_whole():
@@ -110,8 +74,61 @@ def test_a_model_whose_layers_differ_is_counted_whole():
         config, batch=2, prompt_tokens=P, context_tokens=C, dtype="float32", attention="eager"
     )
     model = real_model(transformers.AutoModelForCausalLM, config, "eager")
-    assert_same(ledger, real(model, {"input_ids": ids(P), "use_cache": True}, "prefill", "eager"))
+    assert_same(ledger.phase("prefill"), real(model, {"input_ids": ids(P), "use_cache": True}, "prefill", "eager"))
     assert ledger.memory.kv_bytes_per_token < 4 * 2 * 2 * 16 * 4
+
+
+S = 7
+
+
+@pytest.mark.parametrize("attention", ["fused", "eager"])
+@pytest.mark.parametrize("name", ["gpt2", "llama", "mixtral", "mamba"])
+def test_a_shared_prefix_is_read_once_and_attended_by_all(name, attention):
+    config = CAUSAL[name]
+    ledger = language_model_ledger(
+        config,
+        batch=2,
+        prompt_tokens=P,
+        context_tokens=C,
+        dtype="float32",
+        attention=attention,
+        shared_prefix_tokens=S,
+    )
+    model = real_model(transformers.AutoModelForCausalLM, config, attention)
+    alone = real(model.base_model, {"input_ids": ids(S, batch=1), "use_cache": True}, "prefix", attention)
+    assert_same(ledger.phase("prefix"), alone)
+    with torch.no_grad():
+        cache = model(input_ids=ids(S), use_cache=True)[cache_name(model)]
+    rest = {"input_ids": ids(P - S), "use_cache": True, cache_name(model): cache}
+    assert_same(ledger.phase("prefill"), real(model, rest, "prefill", attention))
+
+
+def test_a_shared_prefix_saves_its_products_and_no_attention():
+    config, shape = load_config("llama-3-8b"), {"prompt_tokens": 512, "context_tokens": 512, "dtype": "bfloat16"}
+    whole = language_model_ledger(config, batch=8, **shape, logits_to_keep=1)
+    shared = language_model_ledger(config, batch=8, **shape, logits_to_keep=1, shared_prefix_tokens=400)
+    of_a_token = (products(whole.phase("prefill")) - 8 * 2 * 4096 * 128_256) / (8 * 512)
+    rest = products(shared.phase("prefill")) - 8 * 2 * 4096 * 128_256
+    assert products(shared.phase("prefix")) == pytest.approx(400 * of_a_token)
+    assert rest == pytest.approx(8 * 112 * of_a_token)
+    attention = sum(o.count * o.flops for o in shared.phase("prefill").operations if o.kind == "attention")
+    assert attention == 8 * 32 * 4 * 32 * 112 * 512 * 128, "new tokens against the whole context"
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "said"),
+    [("gpt2", 8, "leaves nothing"), ("gpt2", -1, "at least 0"), ("t5-base", 4, "in both directions")],
+)
+def test_prefixes_that_cannot_be_shared_are_explained(name, tokens, said):
+    with pytest.raises(InputError, match=said):
+        language_model_ledger(
+            load_config(name),
+            batch=1,
+            prompt_tokens=8,
+            context_tokens=8,
+            dtype="float32",
+            shared_prefix_tokens=tokens,
+        )
 
 
 PUBLISHED = {
@@ -134,14 +151,6 @@ def test_the_reference_figures(name):
     assert 512 * ledger.memory.kv_bytes_per_token == cache
     assert products(ledger.phase("prefill")) == prefill
     assert products(ledger.phase("decode")) == decode
-
-
-def test_the_reference_figures_of_bert_with_the_attention_that_flop_counters_miss():
-    ledger = encoder_ledger(load_config("bert-base"), batch=1, tokens=512, dtype="bfloat16")
-    encode = ledger.phase("encode")
-    assert ledger.memory.weights_bytes == 218_972_672
-    assert products(encode) == 86_974_267_392
-    assert encode.flops == 86_974_267_392 + 12 * 4 * 512 * 512 * 768
 
 
 def test_a_repeat_is_identical():

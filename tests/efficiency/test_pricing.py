@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.efficiency.closed_form import Decoder, Polynomial, Request, request_estimate
+from harness.efficiency.closed_form import Decoder, OtherCalls, Polynomial, Request, request_estimate
 from harness.efficiency.deployment import DoesNotFit, check_tensor_parallel, expense, minimum_accelerators
 from harness.efficiency.gpt_shapes import Shape, decode, prefill
 from harness.efficiency.hardware import MissingNumber, hardware
@@ -142,7 +142,7 @@ def test_a_request_of_nothing_is_refused(prompt: int, output: int, field: str) -
 
 
 def test_ledgers_of_different_models_make_no_closed_form() -> None:
-    with pytest.raises(ValueError, match="differ"):
+    with pytest.raises(OtherCalls, match="differ"):
         Polynomial.through({1: decode(LLAMA_2_7B, 1, 1), 2: prefill(Shape(1, 64, 1, 1, 64, 10), 1, 2)})
 
 

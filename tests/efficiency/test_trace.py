@@ -48,10 +48,21 @@ FLOPS = {
     "addbmm": (lambda m, a, b: torch.addbmm(torch.zeros(4, 6), a, b), 3 * 2 * 4 * 5 * 6),
     "mv": (lambda m, a, b: a[0] @ b[0, :, 0], 2 * 4 * 5),
     "dot": (lambda m, a, b: a[0, 0] @ b[0, :, 0], 2 * 5),
+    "addmv": (lambda m, a, b: torch.addmv(torch.zeros(4), a[0], b[0, :, 0]), 2 * 4 * 5),
+    "einsum to a vector": (lambda m, a, b: torch.einsum("bij,j->bi", a, b[0, :, 0]), 3 * 2 * 4 * 5),
+    "bilinear": (lambda m, a, b: F.bilinear(a, a, torch.ones(7, 5, 5)), 2 * (3 * 4) * 7 * 5 * (5 + 1)),
     "einsum": (lambda m, a, b: torch.einsum("bij,bjk->bik", a, b), 3 * 2 * 4 * 5 * 6),
     "cdist": (lambda m, a, b: torch.cdist(a, b.transpose(1, 2), p=1.0), 3 * 3 * 4 * 6 * 5),
     "fft": (lambda m, a, b: torch.fft.fft(a.to(torch.complex64), dim=1), 3 * 5 * 5 * 4 * math.log2(4)),
     "rfft": (lambda m, a, b: torch.fft.rfft(a, dim=1), 3 * 5 * 5 * 4 * math.log2(4) / 2),
+    "irfft": (lambda m, a, b: torch.fft.irfft(a.to(torch.complex64), n=4, dim=1), 3 * 5 * 5 * 4 * math.log2(4) / 2),
+    "fft2": (lambda m, a, b: torch.fft.fft2(a[:, :, :4].to(torch.complex64)), 3 * 5 * 16 * math.log2(16)),
+    "stft": (
+        lambda m, a, b: torch.stft(a.reshape(3, 20), 8, 4, window=torch.ones(8), return_complex=True),
+        3 * 6 * 5 * 8 * math.log2(8) / 2,
+    ),
+    "depthwise convolution": (lambda m, a, b: F.conv1d(a, torch.ones(4, 1, 3), groups=4), 2 * (3 * 4 * 3) * 3),
+    "2-d convolution": (lambda m, a, b: F.conv2d(a[:, None], torch.ones(6, 1, 2, 2)), 2 * (3 * 6 * 3 * 4) * 4),
     "convolution": (lambda m, a, b: F.conv1d(a, torch.ones(7, 4, 3)), 2 * (3 * 7 * 3) * 4 * 3),
     "transposed convolution": (lambda m, a, b: F.conv_transpose1d(a, torch.ones(4, 7, 3)), 2 * (3 * 4 * 5) * 7 * 3),
 }
@@ -69,6 +80,40 @@ def test_recurrent_layers_multiply_by_every_weight_at_each_step(kind, gates):
     phase = counted(lambda m, x: m.layer(x)[0], modules={"layer": layer}, x=torch.ones(2, 7, 8))
     weights = 2 * gates * 16 * (8 + 16) + 2 * gates * 16 * (32 + 16)
     assert phase.flops == 2 * 2 * 7 * weights
+
+
+class Classifier(nn.Module):
+    """Token ids to the logits of 10 classes, over any core from [batch, tokens, 16] to the same."""
+
+    def __init__(self, core):
+        super().__init__()
+        self.embedding, self.core, self.head = nn.Embedding(50, 16), core, nn.Linear(16, 10)
+
+    def forward(self, ids):
+        states = self.core(self.embedding(ids))
+        return self.head((states[0] if isinstance(states, tuple) else states).mean(1))
+
+
+class Convolutions(nn.Module):
+    """1-d convolutions over tokens, with windows of 5."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Conv1d(16, 16, 5, padding=2) for _ in range(layers)))
+
+    def forward(self, states):
+        return self.layers(states.transpose(1, 2)).transpose(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("core", "flops_of_a_token"),
+    [(nn.LSTM(16, 16, batch_first=True), 2 * 4 * 16 * (16 + 16)), (Convolutions(3), 3 * 2 * 5 * 16 * 16)],
+    ids=["lstm", "cnn"],
+)
+def test_classifiers_that_are_no_transformers(core, flops_of_a_token):
+    phase = counted(lambda m, ids: m.model(ids), modules={"model": Classifier(core)}, ids=torch.ones(8, 20).long())
+    assert phase.flops == 8 * (20 * flops_of_a_token + 2 * 16 * 10)
+    assert phase.unpriced == {}
 
 
 def attend(module, q, k, v, mask=None):
@@ -98,6 +143,42 @@ def test_shared_key_value_heads_are_read_once():
     operation = only(counted(attend, q=q, k=k, v=k), "scaled_dot_product_attention")
     assert operation.bytes_read == 4 * (q.numel() + 2 * k.numel())
     assert operation.flops == 4 * 8 * 1 * 50 * 16
+
+
+@pytest.mark.parametrize("change", [None, lambda score, b, h, q, k: score + q - k])
+def test_flex_attention_is_attention_whatever_it_does_to_the_scores(change):
+    from torch.nn.attention.flex_attention import flex_attention
+
+    q, k = torch.ones(2, 4, 128, 16), torch.ones(2, 2, 128, 16)
+    phase = counted(lambda m, q, k: flex_attention(q, k, k, score_mod=change, enable_gqa=True), q=q, k=k)
+    operation = only(phase, "flex_attention")
+    assert operation.kind == "attention"
+    assert operation.flops == 4 * 2 * 4 * 128 * 128 * 16
+    assert operation.bytes_written == 4 * q.numel()
+
+
+def test_a_scan_is_priced_by_what_it_reads_and_writes():
+    operation = only(counted(lambda m, x: x.cumsum(1), x=torch.ones(4, 100)), "cumsum")
+    assert operation.kind == "scan"
+    assert operation.bytes_read == operation.bytes_written == 4 * 400
+
+
+def test_a_bag_of_embeddings_reads_every_row_that_it_adds():
+    bag, ids = nn.EmbeddingBag(10_000, 16), torch.zeros(2, 5, dtype=torch.long)
+    operation = only(counted(lambda m, ids: m.bag(ids), modules={"bag": bag}, ids=ids), "_embedding_bag")
+    assert operation.kind == "gather"
+    assert operation.weight_bytes == 10 * 16 * 4
+    assert operation.bytes_written == 2 * 16 * 4
+
+
+def test_a_scatter_in_place_writes_what_it_is_given_and_not_the_whole():
+    def scatter(module, table, rows, ids):
+        table.scatter_add_(0, ids, rows)
+
+    rows, ids = torch.ones(3, 16), torch.zeros(3, 16, dtype=torch.long)
+    operation = only(counted(scatter, table=torch.zeros(1000, 16), rows=rows, ids=ids), "scatter_add")
+    assert operation.kind == "gather"
+    assert (operation.bytes_read, operation.bytes_written) == (3 * 16 * (4 + 8), 3 * 16 * 4)
 
 
 def test_views_are_not_traffic():
@@ -182,6 +263,20 @@ def test_an_unknown_operation_on_matrices_is_an_error_that_names_it():
 def test_an_unknown_operation_that_moves_much_is_an_error_that_names_it():
     with pytest.raises(InputError, match=r"'shuffle' has no formula, and it moves \d+% of the bytes"):
         trace(Calls(lambda m, x: shuffle(x) + 1), {"x": torch.ones(4)}, phase="encode")
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda m, x: torch.linalg.solve(x, x), "'_linalg_solve_ex' has no formula"),
+        (lambda m, x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,)), "cond"),
+        (lambda m, x: torch.sparse.mm(x.to_sparse(), x), "sparse_coo tensors cannot be counted"),
+    ],
+    ids=["solve", "cond", "sparse"],
+)
+def test_what_cannot_be_counted_is_never_free(function, said):
+    with pytest.raises(InputError, match=said):
+        trace(Calls(function), {"x": torch.eye(4)}, phase="encode")
 
 
 def test_a_small_unknown_operation_is_counted():
