@@ -56,8 +56,12 @@ def max_sim(query_tokens: int, document_tokens: float, dimensions: int) -> Phase
 
 
 def fused_document() -> Phase:
-    """One document of a ranking that is fused: its id and score are read and its sum is written."""
-    return Phase("fuse", (Operation("fuse", "scan", "float32", 1.0, 2.0, 8.0, 4.0),))
+    """One document of a ranking that is fused: its id and score are read and its sum is written.
+
+    In Python its rank, its entry in a table and its place among the sorted take 0.34 µs, about half a call of NumPy.
+    """
+    sums = Operation("fuse", "scan", "float32", 1.0, 2.0, 8.0, 4.0)
+    return Phase("fuse", (sums, Operation("fuse", "call", "", 0.5, 0.0, 0.0, 0.0)))
 
 
 def _maps(maps: Maps, tokens: int, dtype: str) -> list[Operation]:

@@ -104,8 +104,8 @@ class DbNorm:
     def phases(self) -> Work:
         """A second scan of the vectors, with a dimension more for each bank."""
         documents, dimensions = len(self._dense.ids), self._dense.vectors.dimensions + len(self._corrections)
-        scan = Stage("dbnorm", once=flat_scan(documents, dimensions), index_bytes=4 * documents * dimensions)
-        return Work((scan,))
+        scan = flat_scan(documents, dimensions, depth=self._depth)
+        return Work((Stage("dbnorm", once=scan, index_bytes=4 * documents * dimensions),))
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from harness.config import ModelConfig, in_field
 from harness.contract import Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.efficiency.head_work import with_maps
-from harness.efficiency.search_work import candidate, embedding_bag, posting
+from harness.efficiency.search_work import embedding_bag, posting, query, query_terms
 from harness.efficiency.work import Stage, Work, tallied
 from harness.models.transformer import TransformerConfig, Weights, identity, local_digests
 
@@ -117,8 +117,14 @@ class Sparse:
         """Weighing a query and visiting its terms' lists; before that, weighing the corpus."""
         from harness.retrieval.encoded_corpus import encodings
 
-        each = {"postings": posting(), "documents": candidate()}
-        search = Stage("search", device="host", each=each, index_bytes=self._index.disk_bytes)
+        search = Stage(
+            "search",
+            device="host",
+            once=query(len(self._ids), self._depth),
+            each={"postings": posting()},
+            prompt=((1, query_terms(1)), (2, query_terms(2))),
+            index_bytes=self._index.disk_bytes,
+        )
         prepared = tallied(encodings(self._shards, "encode documents"), with_batches=True)
         return Work((*self._encode_stages(), search), prepared)
 
@@ -159,12 +165,14 @@ class Sparse:
 
         predictions = []
         vectors = SparseRows.of(queries.vectors, queries.rows or []).each()
-        for row, (example, query) in enumerate(zip(examples, vectors, strict=True)):
+        for row, (example, weighted) in enumerate(zip(examples, vectors, strict=True)):
             among = None if example.candidates is None else self._places.of(example.candidates)
-            hits = self._index.search(query, self._depth, among)
+            hits = self._index.search(weighted, self._depth, among)
             ranking = Ranking([self._ids[place] for place in hits.documents.tolist()], hits.scores.tolist())
-            usage = Usage(stage="search", postings=hits.postings, documents=hits.scored)
-            predictions.append(Prediction(example.id, ranking, (encoding(queries.work, row), usage)))
+            search = Usage(
+                stage="search", prompt_tokens=len(weighted.terms), postings=hits.postings, documents=hits.scored
+            )
+            predictions.append(Prediction(example.id, ranking, (encoding(queries.work, row), search)))
         return predictions
 
     def _encode_stages(self) -> tuple[Stage, Stage]:

@@ -155,6 +155,7 @@ def test_work_is_counted(splade: Path, tmp_path: Path) -> None:
     assert encode.prompt_tokens == 4
     assert 0 < search.documents <= 18
     assert 0 < search.postings <= prepared.facts["postings"]
+    assert 0 < search.prompt_tokens <= len(WORDS), "the terms that the query weighs"
     work = model.phases()
     queries, documents_, lists = work.stages
     assert (queries.name, documents_.name, lists.name) == ("encode", "encode documents", "search")
