@@ -115,7 +115,8 @@ def test_old_runs_are_told_apart_by_how_far_they_are_verified(tmp_path: Path) ->
         command.upgrade(config, "0002")
         for id, kind in ((1, "bm25"), (2, "replay"), (3, "of another package")):
             connection.exec_driver_sql(
-                "INSERT INTO submission VALUES (?, ?, 'x', ?, '{}', '', '', '', 0, '2026-01-01')", (id, str(id), kind)
+                "INSERT INTO submission VALUES (?, ?, 'x', ?, '{\"model\": {}}', '', '', '', 0, '2026-01-01')",
+                (id, str(id), kind),
             )
         connection.exec_driver_sql(
             "INSERT INTO task VALUES (1, 't', 'f', 'p', 'd', 'm', 0, '', '', '', '', '{}', 1, '2026-01-01')"
