@@ -203,6 +203,7 @@ class _Run:
         if not isinstance(reply, PrepareDone):
             raise RunFailed(f"the worker sent {type(reply).__name__} instead of the end of prepare")
         _check_facts(reply.prepared.facts)
+        _check_curves(reply.prepared.curves)
         self._recorder.prepared(reply.prepared, reply.cost)
 
     def _predict_from(self, first: int, worker: Worker, interrupt: Interrupt) -> None:
@@ -300,6 +301,14 @@ def _check_facts(facts: Mapping[str, str | int | float]) -> None:
     for name, value in facts.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise RunFailed(f"prepare reported {name!r} as {value}", hint="Report finite numbers, or leave it out.")
+
+
+def _check_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for name, points in curves.items():
+        if not all(math.isfinite(number) for point in points for number in point):
+            raise RunFailed(
+                f"prepare reported a curve {name!r} that is not finite", hint="Leave out what is not finite."
+            )
 
 
 def _make_folder(path: Path) -> None:

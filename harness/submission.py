@@ -48,6 +48,8 @@ class Submission:
     digest: str
     """sha256 over name, and kind, version of the kind, settings and artifacts of the model or of each stage; nothing
     else of the file changes it."""
+    floor: bool
+    """True if the file says that the model solves nothing."""
     runs_code: bool
     """True if code comes with the file."""
     observes_cost: bool
@@ -86,19 +88,20 @@ def load(path: Path) -> Submission:
     parts = check.parts()
     if fields is None or check.found:
         raise check.error()
-    about = fields.model_dump(exclude={"model", "stages"})
+    about = fields.model_dump(exclude={"model", "stages", "floor"})
     artifacts = [check.artifacts(part) for part in parts]
     described = _as_stages if "stages" in check.file.data else _as_model
     return Submission(
         path=path.absolute(),
         **about,
+        floor=fields.floor,
         runs_code=any(part.kind.runs_code for part in parts),
         observes_cost=all(getattr(part.kind, "observes_cost", True) for part in parts),
-        **described(about, parts, artifacts),
+        **described(about | ({"floor": True} if fields.floor else {}), parts, artifacts),
     )
 
 
-def _as_model(about: dict[str, str], parts: Sequence[Part], artifacts: Sequence[dict[str, str]]) -> dict[str, Any]:
+def _as_model(about: dict[str, Any], parts: Sequence[Part], artifacts: Sequence[dict[str, str]]) -> dict[str, Any]:
     ((part,), (digests,)) = parts, artifacts
     return {
         "kind": part.name,
@@ -109,7 +112,7 @@ def _as_model(about: dict[str, str], parts: Sequence[Part], artifacts: Sequence[
     }
 
 
-def _as_stages(about: dict[str, str], parts: Sequence[Part], artifacts: Sequence[dict[str, str]]) -> dict[str, Any]:
+def _as_stages(about: dict[str, Any], parts: Sequence[Part], artifacts: Sequence[dict[str, str]]) -> dict[str, Any]:
     identities = [_identity(part, digests) for part, digests in zip(parts, artifacts, strict=True)]
     names = labels([part.name for part in parts])
     return {

@@ -70,6 +70,8 @@ class Fields(Documented):
     """Where to read more: http or https."""
     licence: Annotated[str, AfterValidator(_name)] = Field(default="", max_length=100)
     """Licence of the model, such as Apache-2.0."""
+    floor: bool = False
+    """True for a model that solves nothing, such as a majority vote: a line on the board, and what gains count from."""
     model: dict[str, Any] = Field(default={})
     """The model: its `kind`, and the settings of that kind."""
     stages: list[dict[str, Any]] = Field(default=[], min_length=1, max_length=MAX_STAGES)

@@ -11,12 +11,13 @@ from typing import Any
 
 import streamlit as st
 
+from harness.contract import Line
 from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.reference.reproduction import with_reproductions
 from harness.store import Database, read, reports
-from leaderboard import charts, costs, runs_table, suite_page, text
+from leaderboard import charts, costs, families, lines, runs_table, suite_page, text
 from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
@@ -51,6 +52,7 @@ def show() -> None:
         rows = {row["run"]: row for row in results}
         prices = costs.prices(database, [rows[entry.run] for entry in found], on)
     others = gathered(scores) if with_others else []
+    held_against = lines.gathered(version, found)
     if version:
         _show_card(version)
     explained = next((row["description"] for row in results if row["metric"] == metric and row["description"]), "")
@@ -60,13 +62,13 @@ def show() -> None:
         text.section("No finished run over the whole task yet")
         text.note("“All runs” above shows partial ones; a table further down says what the others need.")
     if found or others:
-        _show_table(found, others, metric, all_runs, prices, on)
+        _show_table(found, others, held_against, metric, all_runs, prices, on)
     if found:
         _show_settings(found)
         text.section(f"{metric} against cost")
         spent = costs.by_basis(found, prices)
         basis = costs.choose_basis(spent)
-        charts.score_against_cost(found, others, metric, spent[basis], costs.AXES[basis])
+        charts.score_against_cost(found, others, held_against, metric, spent[basis], costs.AXES[basis])
         text.note(
             "Bars are 95 % intervals. Pareto-best: no other run is at least as good and as cheap, and better in one. "
             "Only the latest run of each submission over the whole task competes. Scores made elsewhere have no cost "
@@ -74,6 +76,10 @@ def show() -> None:
         )
     if others:
         _show_sources(others)
+    if version:
+        with opened() as database:
+            families.show_task(database, version, found)
+        _show_audit(version["audit"])
     _show_unfinished(results)
 
 
@@ -143,8 +149,7 @@ def _is_of(row: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
 
 
 def _show_card(task: Mapping[str, Any]) -> None:
-    if task["generated"]:
-        text.marks(["generated data: made by a program, not collected"])
+    text.marks([*(["generated data: made by a program, not collected"] if task["generated"] else []), *task["marks"]])
     text.paragraph(task["description"])
     counts = {text.readable(name): _fact(value) for name, value in task["facts"].items()}
     text.facts({"Protocol": task["protocol"]} | counts | {"Licence": task["licence"]})
@@ -157,6 +162,7 @@ def _fact(value: Any) -> str:
 def _show_table(
     found: Sequence[Entry],
     others: Sequence[Reported],
+    held_against: Sequence[Line],
     metric: str,
     all_runs: bool,
     prices: Mapping[str, Mapping[str, Any]],
@@ -167,10 +173,12 @@ def _show_table(
         extra = st.multiselect("More metrics", sorted(known - {metric}), format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
-    lines = runs_table.lines(found, others, metric, extra, prices)
-    ticked = runs_table.show(lines, metric, extra, all_runs, on)
+    rows = runs_table.lines(found, others, held_against, metric, extra, prices)
+    ticked = runs_table.show(rows, metric, extra, all_runs, on)
     if found:
         text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
+    if floor := lines.best_floor(held_against):
+        text.note(f"Gain: over the best floor, {plain(floor.name)} ({floor.value:.{DIGITS}f}).")
     for reason, unpriced in _missing(found, prices).items():
         text.note(f"Not priced: {', '.join(unpriced)} ({reason}).")
     if any(entry.low == entry.high for entry in found):
@@ -217,6 +225,15 @@ def _show_sources(others: Sequence[Reported]) -> None:
     with st.expander("Where the scores made elsewhere come from"):
         sources = [{"Model": other.label, "Verified": other.verification, "Source": other.citation} for other in others]
         st.dataframe(text.frame(sources), hide_index=True, alt="Sources of the scores made elsewhere")
+
+
+def _show_audit(audit: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """What is odd about the data, table by table."""
+    if audit:
+        text.section("What is odd about the data")
+    for title, rows in audit.items():
+        with st.expander(title, expanded=len(rows) <= _DRAWN_OPEN):
+            st.dataframe(text.frame(rows), hide_index=True, placeholder="", alt=plain(title))
 
 
 def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:

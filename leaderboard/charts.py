@@ -13,7 +13,9 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
+from harness.contract import Line
 from leaderboard import text
+from leaderboard.lines import best_floor
 from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry, pareto
 
@@ -34,11 +36,17 @@ _PLACES = {"above": -11, "below": 14}  # pixels from the point down to the name'
 
 
 def score_against_cost(
-    entries: Sequence[Entry], others: Sequence[Reported], metric: str, spent: Mapping[str, float], axis: str
+    entries: Sequence[Entry],
+    others: Sequence[Reported],
+    held_against: Sequence[Line],
+    metric: str,
+    spent: Mapping[str, float],
+    axis: str,
 ) -> None:
     """Scatter of runs over the whole task: what they spent (by run, logarithmic) by score with its 95 % interval.
 
     Scores that were made elsewhere have no cost here: they stand at the right edge, grey and hollow, without interval.
+    The best floor and the rungs are lines across.
     """
     shown = [entry for entry in entries if entry.rank is not None and entry.run in spent]
     if not shown:
@@ -50,7 +58,8 @@ def score_against_cost(
     if len(drawn) < len(shown):
         text.note(f"Drawn: the {_MOST_DRAWN:,} best scores and the Pareto-best, of {len(shown):,} runs.")
     table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in drawn])
-    frame = _Frame.around(table, [other.metrics[metric] for other in beside])
+    across = [line for line in held_against if line.kind == "rung" or line is best_floor(held_against)]
+    frame = _Frame.around(table, [*(other.metrics[metric] for other in beside), *(line.value for line in across)])
     table["place"] = _places(table, frame)
     first, second, ink = _COLOURS[text.theme()]
     kind = alt.Scale(domain=[_BEST, _OTHER], range=[first, second])
@@ -68,9 +77,11 @@ def score_against_cost(
         .encode(text="name:N")
         for place, down in _PLACES.items()
     ]
-    layers = [front, intervals, points, *names, *(_at_the_edge(beside, metric, frame, table) if beside else [])]
+    behind = _lines(across, frame) if across else []
+    edge = _at_the_edge(beside, metric, frame, table) if beside else []
+    layers = [*behind, front, intervals, points, *names, *edge]
     chart = alt.layer(*layers).properties(height=_HEIGHT)
-    st.altair_chart(_legible(chart), width="stretch", alt=_description(shown, best, beside, metric, spent, axis))
+    st.altair_chart(legible(chart), width="stretch", alt=_description(shown, best, beside, metric, spent, axis))
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,19 @@ class _Frame:
     def down(self, scores: FloatArray) -> FloatArray:
         """Pixels from the top."""
         return (self.high - scores) / ((self.high - self.low) or 1) * (_HEIGHT - _AXIS_AND_LEGEND - 2 * _PADDING)
+
+
+def _lines(across: Sequence[Line], frame: _Frame) -> list[Any]:
+    """The best floor, dashed, and the rungs, dotted, each with its name at the left."""
+    table = text.frame(
+        [{"name": f"{line.name} {line.value:.{DIGITS}f}", "score": line.value, "kind": line.kind} for line in across]
+    )
+    table["edge"] = frame.left
+    grey = text.GREYS[text.theme()]
+    dash = alt.StrokeDash("kind:N", scale=alt.Scale(domain=["floor", "rung"], range=[[6, 4], [2, 3]]), legend=None)
+    base = alt.Chart(table).encode(y="score:Q")
+    rules = base.mark_rule(color=grey).encode(strokeDash=dash)
+    return [rules, base.mark_text(align="left", dx=4, dy=-6, fontSize=12, color=grey).encode(x="edge:Q", text="name:N")]
 
 
 def _at_the_edge(beside: Sequence[Reported], metric: str, frame: _Frame, runs: Any) -> list[Any]:
@@ -176,10 +200,16 @@ def spread(values: FloatArray, statistic: str) -> None:
         .properties(height=250)
     )
     alternative = f"Histogram of {statistic} over {len(finite)} examples, mean {finite.mean():.{DIGITS}f}"
-    st.altair_chart(_legible(chart), width="stretch", alt=alternative)
+    st.altair_chart(legible(chart), width="stretch", alt=alternative)
 
 
-def _legible(chart: Any) -> Any:
+def first_colour() -> str:
+    """The colour of a chart with one kind of mark, by theme."""
+    return _COLOURS[text.theme()][0]
+
+
+def legible(chart: Any) -> Any:
+    """The chart with axes and legend in the theme's ink."""
     ink = _COLOURS[text.theme()][2]
     return chart.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
 

@@ -13,7 +13,7 @@ from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
 from harness.errors import UnknownName
 from harness.plain import plain
 from harness.store import Database, read_examples
-from leaderboard import charts, text
+from leaderboard import charts, families, text
 from leaderboard.rows import DIGITS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _TITLE_WIDTH = 520
 _DEPTH = 1000  # documents of a ranking that are scored
 
 
-def show(database: Database, run: str, metrics: Sequence[str]) -> None:
+def show(database: Database, run: str, family: str, metrics: Sequence[str]) -> None:
     """The run's scores by example, and the example that the address names (`example=ID`).
 
     `metrics`: the task's, the primary one first; statistics that are no metric follow them.
@@ -49,7 +49,7 @@ def show(database: Database, run: str, metrics: Sequence[str]) -> None:
             _choose(table, ids, names)
     asked_for = st.query_params.get("example")
     if asked_for is not None:
-        _show_asked(database, run, asked_for)
+        _show_asked(database, run, family, asked_for)
     elif ids:
         text.note("Tick a row to see its question, the right answers and what the model said.")
 
@@ -76,7 +76,7 @@ def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
     text.download(table, "examples.csv")
 
 
-def _show_asked(database: Database, run: str, example_id: str) -> None:
+def _show_asked(database: Database, run: str, family: str, example_id: str) -> None:
     try:
         view = read_examples.example(database, run, example_id)
     except UnknownName as error:
@@ -85,6 +85,8 @@ def _show_asked(database: Database, run: str, example_id: str) -> None:
         return
     text.section(f"Example {example_id}")
     st.text(plain(view.text, lines=True))
+    if families.show_example(family, view):
+        return
     if view.prediction is None:
         text.note("No prediction is stored for it yet.")
         _show_gold(view.gold)

@@ -52,6 +52,8 @@ class Entry:
     marks: tuple[str, ...]
     created: datetime
     is_partial: bool
+    is_floor: bool
+    """True if the submission says that it solves nothing."""
     verification: str
     """How far the score is verified: `recomputed` or `rescored`."""
     reproduced: Reproduction | None
@@ -120,6 +122,7 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
             marks=marks(row) if row["run"] in ranks or is_partial(row) else (*marks(row), "older run"),
             created=row["created"],
             is_partial=is_partial(row),
+            is_floor=bool(row["floor"]),
             verification=row["verification"],
             reproduced=row["reproduced"],
         )
@@ -153,6 +156,8 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
     if row["runs_code"]:
         found.append("own code")
+    if row["floor"]:
+        found.append("floor")
     if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
     if is_partial(row):

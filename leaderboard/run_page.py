@@ -18,7 +18,7 @@ from harness.plain import plain
 from harness.reference.published import ReportedScore
 from harness.reference.reproduction import with_reproductions
 from harness.store import read, reports
-from leaderboard import examples, run_costs, text
+from leaderboard import curves, examples, run_costs, text
 from leaderboard.reported import tolerance
 from leaderboard.rows import DIGITS, marks, opened
 
@@ -41,7 +41,8 @@ def show() -> None:
         if detail.scores:
             _show_numbers(detail, reports.reported(database, summary["task"]))
             run_costs.show(database, detail)
-        examples.show(database, key, [score["metric"] for score in detail.scores])
+        curves.show(read.curves(database, key))
+        examples.show(database, key, summary["family"], [score["metric"] for score in detail.scores])
     _show_origin(detail)
     _show_attempts(detail)
 

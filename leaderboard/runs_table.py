@@ -8,8 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from harness.contract import Line
 from harness.efficiency.serving import Reference
 from leaderboard import costs, text
+from leaderboard.lines import gain
 from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry
 
@@ -19,8 +21,8 @@ _NOT_DRAWN = {"Settings", "Source", "Prepare (CPU s)", "Predict (CPU s)"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the table: of a run, or of scores that were made elsewhere."""
+class Row:
+    """A row of the table: of a run, or of scores that were made elsewhere."""
 
     cells: Mapping[str, Any]
     run: str | None = None
@@ -32,20 +34,25 @@ class Line:
 def lines(
     found: Sequence[Entry],
     others: Sequence[Reported],
+    held_against: Sequence[Line],
     metric: str,
     extra: Sequence[str],
     prices: Mapping[str, Mapping[str, Any]],
-) -> list[Line]:
+) -> list[Row]:
     """The lines, best first; of equal ones those of runs first, and runs over a part of the task last."""
     sign = 1 if not found or found[0].higher_is_better else -1
-    of_runs = [Line(_cells(entry, metric, extra, costs.cells(prices[entry.run])), entry.run) for entry in found]
+    of_runs = [
+        Row(
+            _cells(entry, gain(entry, held_against), metric, extra, costs.cells(prices[entry.run])),
+            entry.run,
+        )
+        for entry in found
+    ]
     whole = [line for line, entry in zip(of_runs, found, strict=True) if not entry.is_partial]
     columns = dict.fromkeys(of_runs[0].cells) if of_runs else {}
-    made_elsewhere = [
-        Line(columns | _reported_cells(other, metric, extra), citation=other.citation) for other in others
-    ]
+    made_elsewhere = [Row(columns | _reported_cells(other, metric, extra), citation=other.citation) for other in others]
 
-    def goodness(line: Line) -> float:
+    def goodness(line: Row) -> float:
         value = line.cells[metric]
         return float("-inf") if value is None else sign * round(value, DIGITS)
 
@@ -53,7 +60,7 @@ def lines(
     return [*sorted([*whole, *made_elsewhere], key=goodness, reverse=True), *partial]
 
 
-def show(shown: Sequence[Line], metric: str, extra: Sequence[str], all_runs: bool, on: Reference) -> Line | None:
+def show(shown: Sequence[Row], metric: str, extra: Sequence[str], all_runs: bool, on: Reference) -> Row | None:
     """Draw the table, with a button that saves all of it; returns the line that is ticked."""
     table = text.frame([line.cells for line in shown])
     hidden = _NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY
@@ -74,13 +81,16 @@ def show(shown: Sequence[Line], metric: str, extra: Sequence[str], all_runs: boo
     return shown[rows[0]] if rows else None
 
 
-def _cells(entry: Entry, metric: str, extra: Sequence[str], spent: Mapping[str, Any]) -> dict[str, Any]:
+def _cells(
+    entry: Entry, gained: float | None, metric: str, extra: Sequence[str], spent: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "Rank": entry.rank,
         "Submission": entry.label,
         "Model": entry.kind,
         metric: entry.value,
         "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
+        **({} if gained is None else {"Gain": gained}),
         "Reproduced": entry.reproduced and entry.reproduced.short,
         **{name: entry.metrics.get(name) for name in extra},
         **spent,
@@ -121,6 +131,7 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
         "Model": st.column_config.TextColumn(width=80, help="The kind of model; its settings stand below."),
         **{name: number(format=f"%.{DIGITS}f", width=76) for name in (metric, *extra)},
         "95 % interval": st.column_config.TextColumn(width=102),
+        "Gain": number(format=f"%+.{DIGITS}f", width=76, help="Over the best floor, which solves nothing."),
         "Reproduced": st.column_config.TextColumn(
             width=92, help="Ours minus the published score of the same model; what is OK and close stands below."
         ),
@@ -139,7 +150,8 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
         "Marks": st.column_config.ListColumn(
             width=70,
             help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
-            "at its first cost. partial: not all examples were asked. older run: a later one replaces it.",
+            "at its first cost. floor: solves nothing, by its own word. partial: not all examples were asked. "
+            "older run: a later one replaces it.",
         ),
         "Seed": number(width=55, format="%d"),
         "Run": st.column_config.TextColumn(width=115),

@@ -17,7 +17,7 @@ from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
 from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
-from leaderboard import suite_others, text
+from leaderboard import families, suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
 _OTHER_PAGES_PARAMETERS = ("run", "example", "task")
@@ -56,6 +56,8 @@ def show() -> None:
         _show_table(suite, rows, suite_others.reproduced(rows, settings, scores), others)
     else:
         text.note(f"No submission has {metric.name} on a whole member yet.")
+    with opened() as database:
+        families.show_suite(database, suite)
     _show_what_is_missing(suite, rows)
 
 

@@ -31,7 +31,20 @@ CONTRACT = {
     *("Ranking", "Classes", "Texts", "LogLikelihood", "Failure", "Output", "Usage", "Prediction"),
     *("Cost", "Prepared", "Model"),
     # what a task is
-    *("TaskCard", "FloatArray", "Aggregate", "Metric", "Scorer", "Workload", "Places", "DataStatus", "Task", "Family"),
+    *(
+        "TaskCard",
+        "FloatArray",
+        "Aggregate",
+        "Metric",
+        "Scorer",
+        "Workload",
+        "Line",
+        "AuditRow",
+        "Places",
+        "DataStatus",
+        "Task",
+        "Family",
+    ),
     # tasks that are averaged
     "Suite",
 }

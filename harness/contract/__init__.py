@@ -39,9 +39,11 @@ from harness.contract.given import (
 from harness.contract.suite import Suite
 from harness.contract.task import (
     Aggregate,
+    AuditRow,
     DataStatus,
     Family,
     FloatArray,
+    Line,
     Metric,
     Places,
     Scorer,
@@ -52,6 +54,7 @@ from harness.contract.task import (
 
 __all__ = [
     "Aggregate",
+    "AuditRow",
     "ByteSequence",
     "Capability",
     "Charge",
@@ -69,6 +72,7 @@ __all__ = [
     "Inputs",
     "Labelled",
     "LabelledSet",
+    "Line",
     "LogLikelihood",
     "Metric",
     "Model",

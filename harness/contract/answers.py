@@ -98,6 +98,8 @@ class Prepared(msgspec.Struct, frozen=True, omit_defaults=True):
     index_disk_bytes: int | None = None
     facts: dict[str, str | int | float] = {}
     """Anything worth showing: vocabulary size, dimensions, truncated texts …"""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    """Learning curves by name (`loss`, `validation accuracy`): points of (step, value), finite."""
 
 
 @runtime_checkable

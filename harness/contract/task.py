@@ -50,6 +50,8 @@ class TaskCard:
     description: str
     generated: bool = False
     """True when the data was made by a program, not collected."""
+    marks: tuple[str, ...] = ()
+    """What a reader must know before comparing, in two or three words: `random split`, `order has no meaning`."""
     licence: str = "unknown"
     citation: str = ""
     url: str = ""
@@ -89,6 +91,23 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
+class Line:
+    """A score that every answer should be held against, found from the data and not by a model."""
+
+    name: str
+    """Such as `majority` or `exact to depth 2`."""
+    value: float
+    """Of the task's primary metric."""
+    kind: Literal["floor", "rung"]
+    """A `floor` is reached without solving anything, and gains are counted from the best of them. A `rung` is what
+    solves a part of the task; it is drawn, and never enters a gain."""
+    description: str = ""
+
+
+AuditRow: TypeAlias = Mapping[str, "str | int | float | None"]
+
+
+@dataclass(frozen=True)
 class Workload:
     """A task whose data is loaded and checked."""
 
@@ -101,6 +120,11 @@ class Workload:
     """Counts a reader should see, such as dangling judgements."""
     notes: Sequence[str] = ()
     """Sentences for whoever runs it: what is odd about the data, with file and line of the first case."""
+    lines: Sequence[Line] = ()
+    """Floors and rungs of the primary metric."""
+    audit: Mapping[str, Sequence[AuditRow]] = field(default_factory=dict)
+    """Tables of what was found wrong or odd in the data (duplicates, leaks, class balance …), by title: stored with
+    the task and shown on its page."""
     document_titles: Callable[[set[str]], Mapping[str, str]] | None = None
     """Titles of documents by id, so that the board can show what was ranked."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -134,7 +134,7 @@ def _submission_id(session: Session, submission: Submission) -> int:
         row = SubmissionRow(digest=submission.digest, name=submission.name, kind=submission.kind)
         session.add(row)
     row.config = dict(submission.normalised)
-    row.runs_code = submission.runs_code
+    row.runs_code, row.floor = submission.runs_code, submission.floor
     row.description, row.url, row.licence = submission.description, submission.url, submission.licence
     session.flush()
     return row.id
@@ -157,6 +157,9 @@ def _task_id(session: Session, card: TaskCard, workload: Workload) -> int:
         citation=card.citation,
         url=card.url,
         facts=dict(workload.facts),
+        marks=list(card.marks),
+        lines=[asdict(line) for line in workload.lines],
+        audit={title: [dict(row) for row in rows] for title, rows in workload.audit.items()},
         examples=len(workload.examples),
     )
     session.add(row)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import case, func, select
 
+from harness.contract import Prepared
 from harness.errors import UnknownName
 from harness.store.database import Database
 from harness.store.schema import (
@@ -70,6 +72,7 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
             SubmissionRow.kind,
             SubmissionRow.config.label("settings"),
             SubmissionRow.runs_code,
+            SubmissionRow.floor,
             TaskRow.name.label("task"),
             TaskRow.family,
             TaskRow.protocol,
@@ -208,6 +211,20 @@ def run(database: Database, key: str) -> RunDetail:
                 for attempt in attempts
             ],
         )
+
+
+def curves(database: Database, key: str) -> dict[str, list[tuple[float, float]]]:
+    """The learning curves of the run's last training, by name: points of (step, value). Empty if it kept none."""
+    query = (
+        select(AttemptRow.prepared)
+        .join(RunRow, RunRow.id == AttemptRow.run_id)
+        .where(RunRow.key == key, AttemptRow.prepared.is_not(None))
+        .order_by(AttemptRow.number.desc())
+        .limit(1)
+    )
+    with database.reading() as session:
+        packed = session.scalar(query)
+    return msgspec.msgpack.decode(packed, type=Prepared).curves if packed else {}
 
 
 def _cost(phase: str) -> Any:

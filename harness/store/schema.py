@@ -26,11 +26,12 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, TypeDecorator
 
-REVISION = "0003"
+REVISION = "0004"
 """The Alembic revision that these tables are at."""
 
 STATES = ("running", "done", "failed", "interrupted", "expired")
@@ -63,6 +64,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
+        list[Any]: JSON,
         bytes: LargeBinary,
         int: BigInteger().with_variant(Integer(), "sqlite"),
     }
@@ -82,6 +84,8 @@ class SubmissionRow(Base):
     url: Mapped[str] = mapped_column(Text, default="")
     licence: Mapped[str] = mapped_column(Text, default="")
     runs_code: Mapped[bool] = mapped_column(default=False)
+    floor: Mapped[bool] = mapped_column(server_default=false())
+    """True if it is said to solve nothing: gains are counted from the best such score."""
     created: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -103,6 +107,11 @@ class TaskRow(Base):
     citation: Mapped[str] = mapped_column(Text, default="")
     url: Mapped[str] = mapped_column(Text, default="")
     facts: Mapped[dict[str, Any]]
+    marks: Mapped[list[Any]] = mapped_column(server_default="[]")
+    lines: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Floors and rungs: `harness.contract.Line` as JSON."""
+    audit: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """Tables of what is odd about the data, by title."""
     examples: Mapped[int]
     created: Mapped[datetime] = mapped_column(default=now)
 

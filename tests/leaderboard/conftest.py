@@ -20,6 +20,7 @@ from harness.contract import (
     Example,
     Failure,
     Inputs,
+    Line,
     Output,
     Prediction,
     Prepared,
@@ -63,6 +64,8 @@ class Filler:
     card: TaskCard = CARD
     data: str = "a" * 64
     model: dict[str, Any] = dataclasses.field(default_factory=lambda: {"kind": "random"})
+    lines: Sequence[Line] = ()
+    audit: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
 
     def run(
         self,
@@ -81,16 +84,18 @@ class Filler:
         half_width: float = 0.05,
         scanned: int = 0,
         repeats: Sequence[float] = (),
+        floor: bool = False,
+        curves: dict[str, list[tuple[float, float]]] | None = None,
     ) -> str:
         """One run; returns its key. `state` failed or killed leaves it without scores.
 
         `scanned` vectors of 384 numbers were searched for each example, which took these seconds when it was timed.
         """
-        recorder = self._claim(name, limit, seed, runs_code, rerun, observes_cost)
+        recorder = self._claim(name, limit, seed, rerun, runs_code=runs_code, observes_cost=observes_cost, floor=floor)
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
         recorder.start_attempt("test", {})
-        recorder.prepared(Prepared(index_ram_bytes=2_000_000, index_disk_bytes=0), cost)
+        recorder.prepared(Prepared(index_ram_bytes=2_000_000, index_disk_bytes=0, curves=curves or {}), cost)
         if state == "killed":
             return recorder.key
         predictions = [Prediction(id, answer) for id in ids]
@@ -119,7 +124,7 @@ class Filler:
         with open_database(str(self.path), create=False).writing() as session:
             session.execute(update(RunRow).values(owner=""))
 
-    def _claim(self, name: str, limit: int, seed: int, runs_code: bool, rerun: bool, observes_cost: bool) -> Recorder:
+    def _claim(self, name: str, limit: int, seed: int, rerun: bool, **said: bool) -> Recorder:
         file = self.path.with_suffix(".yaml")
         file.write_text("name: x\nmodel: {kind: random}\n")
         submission = dataclasses.replace(
@@ -128,8 +133,7 @@ class Filler:
             digest=hashlib.sha256(name.encode()).hexdigest(),
             kind=self.model["kind"],
             normalised={"name": name, "model": self.model},
-            runs_code=runs_code,
-            observes_cost=observes_cost,
+            **said,
         )
         workload = Workload(
             inputs=Inputs(),
@@ -137,6 +141,8 @@ class Filler:
             scorer=RankingScorer(QRELS, {"d1", "d2", "d3"}),
             digest=self.data,
             facts={"documents": 3, "dangling_judgements": 1},
+            lines=self.lines,
+            audit=self.audit,
         )
         provenance = (code_version(), environment())
         database = open_database(str(self.path), create=True)

@@ -30,6 +30,7 @@ RUN = Entry(
     marks=(),
     created=datetime(2026, 1, 1, tzinfo=UTC),
     is_partial=False,
+    is_floor=False,
     verification="recomputed",
     reproduced=None,
 )
@@ -57,7 +58,14 @@ def test_a_rank_is_one_more_than_the_number_of_better_scores(scores: list[int]) 
         {"run": str(i), "submission": f"s{i}", "submission_digest": str(i), "state": "done", "metric": "m"}
         | {"value": score / 9, "ci_low": 0.0, "ci_high": 1.0, "higher_is_better": True, "n": 1, "task_examples": 1}
         | {"prepare_cpu_seconds": None, "predict_cpu_seconds": None, "peak_rss_bytes": None, "index_bytes": None}
-        | {"prepare_cached": None, "predict_cached": None, "runs_code": False, "coverage": 1.0, "seed": 0}
+        | {
+            "prepare_cached": None,
+            "predict_cached": None,
+            "runs_code": False,
+            "floor": False,
+            "coverage": 1.0,
+            "seed": 0,
+        }
         | {"kind": "k", "settings": {}, "created": RUN.created, "verification": "recomputed", "reproduced": None}
         for i, score in enumerate(scores)
     ]
