@@ -119,6 +119,33 @@ def results(task: str | None, suite: str | None, db: str, as_json: bool, **on: s
 
 
 @cli.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@_task
+@click.option("--metric", help="Default: the task's primary metric.")
+@_options(_db, _json)
+def compare(runs: tuple[str, ...], task: str | None, metric: str | None, db: str, as_json: bool) -> None:
+    """Compare the first RUN with each of the others: paired test, interval, effect, what could have been found.
+
+    A RUN is the key of one, or the name of a submission (with --task where it ran on several).
+    """
+    from harness import comparing
+
+    comparing.compare(runs, task, metric, db, as_json=as_json)
+
+
+@cli.command()
+@click.argument("first")
+@click.argument("second")
+@_task
+@_options(_db, _json)
+def explain(first: str, second: str, task: str | None, db: str, as_json: bool) -> None:
+    """Say why two runs differ: settings, data, protocol, seed, code, machine, and then which examples."""
+    from harness import comparing
+
+    comparing.explain((first, second), task, db, as_json=as_json)
+
+
+@cli.command()
 @click.argument("run")
 @_db
 def log(run: str, db: str) -> None:
