@@ -25,6 +25,7 @@ def show() -> None:
     pages = [
         st.Page("board.py", title="Equal Footing", default=True),
         st.Page("suite_page.py", title="Suites · Equal Footing", url_path="suite", visibility="hidden"),
+        st.Page("compare_page.py", title="Compare · Equal Footing", url_path="compare", visibility="hidden"),
         st.Page("run_page.py", title="A run · Equal Footing", url_path="run", visibility="hidden"),
     ]
     page = st.navigation(pages, position="hidden")

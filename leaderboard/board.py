@@ -23,7 +23,7 @@ from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
 
 _DRAWN_OPEN = 12
 _MOST_DESCRIBED = 200
-_OTHER_PAGES_PARAMETERS = ("run", "example", "suite")
+_OTHER_PAGES_PARAMETERS = ("run", "runs", "example", "suite")
 
 
 def show() -> None:
@@ -168,6 +168,9 @@ def _show_table(
     prices: Mapping[str, Mapping[str, Any]],
     on: Reference,
 ) -> None:
+    if len(found) > 1:
+        address = {"task": st.query_params.get("task", ""), "runs": [entry.run for entry in found[:2]]}
+        st.page_link("compare_page.py", label="Compare runs →", query_params=address)
     known = {name for entry in found for name in entry.metrics} | {name for other in others for name in other.metrics}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         extra = st.multiselect("More metrics", sorted(known - {metric}), format_func=plain, key="metrics", width=340)

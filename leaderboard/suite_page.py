@@ -20,7 +20,7 @@ from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
 from leaderboard import families, suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
-_OTHER_PAGES_PARAMETERS = ("run", "example", "task")
+_OTHER_PAGES_PARAMETERS = ("run", "runs", "example", "task")
 _TABLE = "averages"
 _PINNED = ("Coverage", "Rank", "Submission")
 

@@ -105,6 +105,7 @@ LEADERBOARD_MAY_IMPORT = HELPERS | {
     "store",
     "submission",
     "suite",
+    "comparison",
     "metrics",
     "efficiency",
     "plain",
