@@ -23,12 +23,16 @@ def show() -> None:
     st.set_page_config(page_icon=_ICON, layout="wide")
     text.style()
     pages = [
-        st.Page("board.py", title="Equal Footing", default=True),
-        st.Page("suite_page.py", title="Suites · Equal Footing", url_path="suite", visibility="hidden"),
-        st.Page("compare_page.py", title="Compare · Equal Footing", url_path="compare", visibility="hidden"),
-        st.Page("run_page.py", title="A run · Equal Footing", url_path="run", visibility="hidden"),
+        st.Page("board.py", title="Tasks", default=True),
+        st.Page("suite_page.py", title="Suites", url_path="suite"),
+        st.Page("compare_page.py", title="Compare", url_path="compare"),
+        st.Page("submit_page.py", title="Submit", url_path="submit"),
+        st.Page("methodology_page.py", title="What numbers mean", url_path="methodology"),
+        st.Page("references_page.py", title="References", url_path="references"),
+        st.Page("run_page.py", title="A run", url_path="run", visibility="hidden"),
     ]
-    page = st.navigation(pages, position="hidden")
+    page = st.navigation(pages, position="top")
+    st.set_page_config(page_title="Equal Footing" if page == pages[0] else f"{page.title} · Equal Footing")
     try:
         page.run()
     except NoResults as error:

@@ -18,7 +18,7 @@ from harness.plain import plain
 
 _STYLE = """
 <style>
-.block-container { padding: 2.6rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 86rem; }
+.block-container { padding: 4.2rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 86rem; }
 [data-testid="stPageLink"] a { padding-left: 0; }
 .ef-title { font-size: 1.75rem; font-weight: 650; line-height: 1.25; letter-spacing: -.01em; margin: 0;
             overflow-wrap: anywhere; }

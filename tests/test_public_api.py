@@ -106,6 +106,7 @@ LEADERBOARD_MAY_IMPORT = HELPERS | {
     "submission",
     "suite",
     "comparison",
+    "draft",
     "metrics",
     "efficiency",
     "plain",
