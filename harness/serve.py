@@ -26,7 +26,7 @@ def serve(db: str, host: str, port: int) -> NoReturn:
     spec = find_spec("leaderboard")
     if spec is None or not spec.submodule_search_locations:
         raise InputError("the leaderboard package is not installed", hint="pip install equal-footing")
-    app = Path(spec.submodule_search_locations[0]) / "app.py"
+    app = Path(spec.submodule_search_locations[0]) / "server.py"
     print(f"Leaderboard of {db} on http://{_shown(host)}:{port} (Ctrl-C stops it)", flush=True)
     options = {
         "server.address": host,
