@@ -26,7 +26,7 @@ for module in pkgutil.iter_modules(leaderboard.__path__):
 CONTRACT = {
     # what a model is given
     *("Capability", "Image", "ByteSequence", "Prompt", "Input", "Example", "Document", "Labelled", "Corpus"),
-    *("LabelledSet", "Request", "Inputs", "Progress", "Charge", "Resources"),
+    *("LabelledSet", "Column", "Request", "Inputs", "Progress", "Charge", "Resources"),
     # what a model answers
     *("Ranking", "Classes", "Texts", "LogLikelihood", "Failure", "Output", "Usage", "Prediction"),
     *("Cost", "Prepared", "Model"),

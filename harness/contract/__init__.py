@@ -23,6 +23,7 @@ from harness.contract.answers import (
 from harness.contract.given import (
     ByteSequence,
     Charge,
+    Column,
     Corpus,
     Document,
     Example,
@@ -59,6 +60,7 @@ __all__ = [
     "Capability",
     "Charge",
     "Classes",
+    "Column",
     "Corpus",
     "Cost",
     "DataStatus",

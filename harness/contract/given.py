@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -104,6 +104,13 @@ class LabelledSet(_Records, frozen=True):
         return cls(path=str(path), count=count, digest=digest)
 
 
+class Column(msgspec.Struct, frozen=True):
+    """A feature of a table's rows."""
+
+    name: str
+    kind: Literal["number", "category"]
+
+
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """How much and what a task asks of every prediction."""
 
@@ -111,6 +118,11 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """Documents to rank for each query (self-retrieval allowance included)."""
     labels: tuple[str, ...] = ()
     """The classes to choose from."""
+    columns: tuple[Column, ...] = ()
+    """What the values of a row of features are, in their order."""
+    window: int = 1
+    """Rows in a test example: the one to label stands last, after its predecessors (None before the first row), all in
+    one list. Training rows come one by one in the same order."""
     max_output_tokens: int = 0
     samples: int = 1
     """Independent texts to generate for each prompt."""
