@@ -93,7 +93,8 @@ def _all_that_fit(submission: Submission, offers: frozenset[str], places: Places
         raise InputError(
             f"the answers of {submission.name!r} belong to one task", hint="Say which: --task beir/scifact, say."
         )
-    found = [t for t in registry.tasks() if t.card.needs <= offers and t.status(places).ready]
+    fitting = [task for task in registry.tasks() if task.card.needs <= offers and not task.card.only_by_name]
+    found = [task for task in fitting if task.status(places).ready]
     if not found:
         raise InputError(
             f"there is no task for {submission.name!r} (it offers {', '.join(sorted(offers))})",

@@ -9,8 +9,9 @@ import msgspec
 
 from harness.contract.given import Example, Resources
 
-Capability = Literal["ranking", "classes", "texts", "loglikelihood", "images"]
-"""What a task needs of a model and a model offers; a pair fits when needs is a subset of offers."""
+Capability = Literal["ranking", "classes", "texts", "loglikelihood", "images", "sequences", "rows"]
+"""What a task needs of a model and a model offers; a pair fits when needs is a subset of offers. The last three are
+inputs: pictures, long sequences of symbols, rows of features."""
 
 
 class Ranking(msgspec.Struct, frozen=True, tag="ranking"):

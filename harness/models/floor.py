@@ -45,7 +45,7 @@ class Floor:
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = FloorConfig
-    offers = frozenset({"classes"})
+    offers = frozenset({"classes", "sequences", "rows"})
 
     def __init__(self, config: FloorConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -49,7 +49,7 @@ class Linear:
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = LinearConfig
-    offers = frozenset({"classes"})
+    offers = frozenset({"classes", "sequences"})
 
     def __init__(self, config: LinearConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -25,7 +25,7 @@ class RandomOrder:
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = ModelConfig
-    offers = frozenset({"ranking", "classes"})
+    offers = frozenset({"ranking", "classes", "sequences", "rows"})
 
     def __init__(self, config: ModelConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -72,7 +72,7 @@ class Replay:
     runs_code: ClassVar[bool] = False
     observes_cost: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = ReplayConfig
-    offers = frozenset({"ranking", "classes", "texts"})
+    offers = frozenset({"ranking", "classes", "texts", "sequences", "rows", "images"})
 
     def __init__(self, config: ReplayConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

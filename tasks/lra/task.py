@@ -65,7 +65,7 @@ class SequenceTask:
             family="lra",
             protocol=PROTOCOL,
             primary_metric=ACCURACY.name,
-            needs=frozenset({"classes"}),
+            needs=frozenset({"classes", "sequences"}),
             description=self.description,
             generated=self.generated,
             marks=self.marks,
