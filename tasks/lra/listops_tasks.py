@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.contract import ByteSequence, Labelled, Line
+from harness.contract import Labelled, Line
 from tasks.lra.evaluator import parse, value
 from tasks.lra.listops import DIGITS, LRA, Law, draw
-from tasks.lra.splits import Made, Splits
-from tasks.lra.task import SequenceTask
+from tasks.lra.listops_files import RELEASED, released
+from tasks.lra.splits import Made, Read, Splits, divided, symbols
+from tasks.lra.task import LRA_URL, SequenceTask
 
 _SEED = 20211104
 _NAMES = {"m": "MIN", "M": "MAX", "d": "MED", "s": "SM", "f": "FIRST", "l": "LAST"}
@@ -19,10 +20,10 @@ _RUNGS = (1, 2, 3, 4)
 SMALL = Law(max_depth=3, max_arguments=5, longer_than=5, shorter_than=40)
 
 
-def splits(law: Law, train: int, validation: int, test: int) -> Splits:
-    """Different expressions in every split, in the order in which they are drawn."""
-    drawn = [(expression, str(number)) for expression, number in draw(law, train + validation + test, _SEED)]
-    return Splits(drawn[:train], drawn[train : train + validation], drawn[train + validation :])
+def _splits(law: Law, train: int, validation: int, test: int) -> Splits:
+    """Different expressions in every split."""
+    drawn = draw(law, train + validation + test, _SEED)
+    return divided(((expression, str(number)) for expression, number in drawn), train, validation)
 
 
 def rungs(by_first: Mapping[str, str], test: Sequence[Labelled]) -> list[Line]:
@@ -32,7 +33,7 @@ def rungs(by_first: Mapping[str, str], test: Sequence[Labelled]) -> list[Line]:
     rung that reaches every expression is none.
     """
     guess = {symbol: int(label) for symbol, label in by_first.items()}
-    trees = [(parse(_expression(row)), int(row.label)) for row in test]
+    trees = [(parse(symbols(row)), int(row.label)) for row in test]
     lines: list[Line] = []
     for depth in _RUNGS:
         score = sum(value(tree, depth, guess) == right for tree, right in trees) / len(trees)
@@ -62,11 +63,6 @@ def _levels(expression: bytes) -> int:
     return max(itertools.accumulate(steps))
 
 
-def _expression(row: Labelled) -> bytes:
-    assert isinstance(row.input, ByteSequence)
-    return row.input.data
-
-
 LISTOPS = SequenceTask(
     name="lra/listops",
     description=(
@@ -75,7 +71,7 @@ LISTOPS = SequenceTask(
     ),
     labels=DIGITS,
     source=Made(
-        lambda: splits(LRA, 96_000, 2_000, 2_000),
+        lambda: _splits(LRA, 96_000, 2_000, 2_000),
         (
             "0984b720ff063ecb5470789d715f9e0c7803efe3c6262e94e17a832bdef01f44",
             "cfc971f99d8aeb7a3b59fe1d25d48588cc7cf53d7091380548bbbbd540df025c",
@@ -84,7 +80,7 @@ LISTOPS = SequenceTask(
     ),
     generated=True,
     licence="Apache-2.0",
-    url="https://github.com/google-research/long-range-arena",
+    url=LRA_URL,
     groups=Groups(500),
     lines=rungs,
 )
@@ -94,7 +90,7 @@ LISTOPS_SMALL = SequenceTask(
     description="ListOps of at most two levels, five arguments and 33 symbols, which a processor learns in a minute.",
     labels=DIGITS,
     source=Made(
-        lambda: splits(SMALL, 20_000, 2_000, 2_000),
+        lambda: _splits(SMALL, 20_000, 2_000, 2_000),
         (
             "2a1d1caa6cd3f400629bb3af5f619fc754baeb6a2aa98ae7e3b6b500c9e51fe1",
             "a9bee26340c6329da6a99cc13872f52ed2e613b5afaaca403cf6406e2ccb8741",
@@ -106,3 +102,21 @@ LISTOPS_SMALL = SequenceTask(
     groups=Groups(10),
     lines=rungs,
 )
+
+
+def of_files(name: str, folder: str) -> SequenceTask:
+    """ListOps from the three files that Long Range Arena released, in a folder below the data root."""
+    return SequenceTask(
+        name=name,
+        description="ListOps as it was released: 501 to 1,999 symbols, in three TSV files.",
+        labels=DIGITS,
+        source=Read(folder, (RELEASED,), released, "The folder listops-1000 of Long Range Arena's lra_release.gz."),
+        generated=True,
+        licence="Apache-2.0",
+        url=LRA_URL,
+        groups=Groups(500),
+        lines=rungs,
+    )
+
+
+LISTOPS_RELEASED = of_files("lra/listops-released", "lra/listops-1000")

@@ -87,8 +87,8 @@ class Read:
 
     folder: str
     """Below the data root."""
-    files: Sequence[str]
-    """In that folder; all are needed."""
+    files: Sequence[Sequence[str]]
+    """In that folder: the whole of one of these."""
     read: Callable[[Path, Places], Splits]
     hint: str
     """Where to get them."""
@@ -97,16 +97,19 @@ class Read:
 
     def status(self, places: Places) -> DataStatus:
         folder = places.data / self.folder
-        here = all((folder / file).exists() for file in self.files)
-        return DataStatus("here" if here else "manual", str(folder), self.hint)
+        return DataStatus("manual" if self._missing(folder) else "here", str(folder), self.hint)
 
     def written(self, name: str, places: Places) -> Written:
         """The files, read and checked anew. Raises `DataError` if one is missing or broken."""
         folder = places.data / self.folder
-        missing = [file for file in self.files if not (folder / file).exists()]
-        if missing:
+        if missing := self._missing(folder):
             raise DataError(f"{name}: {folder} has no {' and no '.join(missing)}", hint=self.hint)
         return write(name, self.read(folder, places), places, in_order=self.in_order)
+
+    def _missing(self, folder: Path) -> Sequence[str]:
+        """What is not there of the files of which most are."""
+        lacking = [[name for name in names if not (folder / name).exists()] for names in self.files]
+        return min(lacking, key=len)
 
 
 def write(name: str, splits: Splits, places: Places, *, in_order: bool = False) -> Written:
@@ -136,8 +139,20 @@ def cut(pairs: Iterable[Pair], validation: int, test: int = 0) -> Splits:
     return Splits(ordered[validation + test :], ordered[test : validation + test], ordered[:test])
 
 
+def divided(pairs: Iterable[Pair], train: int, validation: int) -> Splits:
+    """The first to train, the next to validate, the rest to test."""
+    drawn = list(pairs)
+    return Splits(drawn[:train], drawn[train : train + validation], drawn[train + validation :])
+
+
 def _hashed(pairs: Iterable[Pair]) -> list[tuple[str, Pair]]:
     return sorted((hashlib.sha256(pair[0]).hexdigest(), pair) for pair in pairs)
+
+
+def symbols(row: Labelled) -> bytes:
+    """The sequence of a row of this family."""
+    assert isinstance(row.input, ByteSequence)
+    return row.input.data
 
 
 def in_sequence(pairs: Iterable[Pair]) -> Iterator[Labelled]:

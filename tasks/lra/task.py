@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.contract import (
-    ByteSequence,
     DataStatus,
     Example,
     Inputs,
@@ -21,12 +20,13 @@ from harness.contract import (
 )
 from harness.digest import combined_digest
 from harness.metrics.classification import ACCURACY, LabelScorer
-from tasks.lra.splits import Source, Written
+from tasks.lra.splits import Source, Written, symbols
 
 PROTOCOL = "lra-1"
 LRA_CITATION = (
     "Tay et al. (2021): Long Range Arena: A Benchmark for Efficient Transformers. ICLR 2021, arXiv:2011.04006"
 )
+LRA_URL = "https://github.com/google-research/long-range-arena"
 
 Groups = Callable[[bytes], Mapping[str, str]]
 Lines = Callable[[Mapping[str, str], Sequence[Labelled]], Sequence[Line]]
@@ -82,7 +82,7 @@ class SequenceTask:
         written = self.source.written(self.name, places)
         test = list(written.test)
         gold = {row.id: row.label for row in test}
-        groups = {row.id: self.groups(_data(row)) for row in test}
+        groups = {row.id: self.groups(symbols(row)) for row in test}
         seen = _Seen(written)
         return Workload(
             inputs=Inputs(request=Request(labels=self.labels), train=written.train, validation=written.validation),
@@ -99,7 +99,7 @@ class SequenceTask:
                 "train": len(written.train),
                 "validation": len(written.validation),
                 "test": len(test),
-                "longest": max(seen.longest, *(len(_data(row)) for row in test)),
+                "longest": max(seen.longest, *(len(symbols(row)) for row in test)),
             },
             lines=self.lines(seen.by_first_symbol(), test),
             audit=seen.audit(test, self.labels),
@@ -117,7 +117,7 @@ class _Seen:
         self._repeated: Counter[str] = Counter()
         for split, rows in (("train", written.train), ("validation", written.validation)):
             for row in rows:
-                data = _data(row)
+                data = symbols(row)
                 self.longest = max(self.longest, len(data))
                 self._labels[split][row.label] += 1
                 if split == "train":
@@ -142,7 +142,7 @@ class _Seen:
         tested: dict[bytes, str] = {}
         repeated = 0
         for row in test:
-            digest = hashlib.sha256(_data(row)).digest()
+            digest = hashlib.sha256(symbols(row)).digest()
             repeated += digest in tested
             tested[digest] = row.label
         overlaps = (
@@ -162,8 +162,3 @@ class _Seen:
 def _shared(one: Mapping[bytes, str], other: Mapping[bytes, str]) -> tuple[int, int]:
     common = one.keys() & other.keys()
     return len(common), sum(one[digest] != other[digest] for digest in common)
-
-
-def _data(row: Labelled) -> bytes:
-    assert isinstance(row.input, ByteSequence)
-    return row.input.data
