@@ -178,9 +178,17 @@ def _preview(example: Example) -> str:
         case Prompt(text, images):
             return _ends(text) + "".join(f"\n[image {image.sha256[:12]}]" for image in images)
         case ByteSequence(data):
-            return data[:_PREVIEW_CHARACTERS].decode("utf-8", "replace")
+            return _symbols(data)
         case values:
             return ", ".join(map(str, values))[:_PREVIEW_CHARACTERS]
+
+
+def _symbols(data: bytes) -> str:
+    """A sequence as text if it is one, else the numbers of its first symbols: grey levels, say."""
+    text = data[:_PREVIEW_CHARACTERS].decode("utf-8", "replace")
+    if all(character.isprintable() or character.isspace() for character in text):
+        return text
+    return " ".join(map(str, data[:_PREVIEW_CHARACTERS]))[:_PREVIEW_CHARACTERS]
 
 
 def _ends(text: str) -> str:

@@ -1,0 +1,77 @@
+"""Long Range Arena on the board: seconds at every length, growth, and the curves of all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.contract import TaskCard
+from harness.efficiency.ledger import Memory, Operation, Phase
+from harness.efficiency.run_prices import reference
+from harness.efficiency.work import Stage
+from leaderboard.families import lra
+
+if TYPE_CHECKING:
+    from tests.leaderboard.conftest import Filler, Page
+
+CARD = TaskCard(
+    name="lra/tiny",
+    family="lra",
+    protocol="lra-1",
+    primary_metric="nDCG@10",
+    needs=frozenset({"ranking"}),
+    description="Three sequences.",
+)
+
+
+def counted(tokens: int, power: int) -> Phase:
+    flops = 1e6 * tokens**power
+    return Phase("classify", (Operation("mix", "matmul", "float32", 1.0, flops, 4.0 * tokens, 4.0 * tokens),), layers=1)
+
+
+def stage(power: int) -> Stage:
+    prompt = tuple((tokens, counted(tokens, power)) for tokens in (100, 200, 300)[: power + 1])
+    return Stage("classify", prompt=prompt, memory=Memory(weights_bytes=4000))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_growth_is_the_exponent_of_the_work(power: int) -> None:
+    prices = lra.at_lengths([stage(power)], reference())
+    assert tuple(prices) == lra.LENGTHS
+    assert lra.growth(prices) == pytest.approx(power, abs=1e-9)
+    seconds = [prices[length].bound_seconds for length in lra.LENGTHS]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] / seconds[0] == pytest.approx(16**power, rel=0.02)
+
+
+def test_work_that_does_not_depend_on_length_has_no_lengths() -> None:
+    assert lra.at_lengths([Stage("rule", once=counted(1, 1))], reference()) == {}
+
+
+def test_a_real_run_is_priced_at_every_length(
+    command: Callable[..., object], filler: Filler, page: Callable[..., Page]
+) -> None:
+    file = filler.path.with_name("pixels.yaml")
+    file.write_text("name: pixels\nfloor: true\nmodel: {kind: linear, features: values}\n")
+    command("eval", file, "--task", "lra/digits", "--db", filler.path)
+    shown = page(task="lra/digits")
+    table = shown.table("Idealized milliseconds of each run at each length")
+    (row,) = table.to_dict("records")
+    assert row["Submission"] == "pixels"
+    assert row["Growth"] == pytest.approx(1.0, abs=0.01)
+    assert row["16,384 (ms)"] == pytest.approx(4 * row["4,096 (ms)"], rel=0.05)
+    assert "Longer sequences" in shown.text
+    assert "Learning curves of all runs" not in shown.text, "nothing kept one"
+
+
+def test_learning_curves_of_all_runs_stand_in_one_chart(filler: Filler, page: Callable[..., Page]) -> None:
+    filler.card = CARD
+    filler.run("one", curves={"loss": [(0, 2.0), (10, 1.0)]})
+    filler.run("two", curves={"loss": [(0, 2.0), (10, 0.5)], "validation accuracy": [(10, 0.9)]})
+    shown = page(task="lra/tiny")
+    assert "Learning curves of all runs" in shown.text
+    alternatives = [chart.proto.alt for chart in shown.app.get("vega_lite_chart")]
+    assert "loss by training step of 2 runs" in alternatives
+    assert "validation accuracy by training step of 1 run" in alternatives
