@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.contract import TaskCard
+from harness.contract import DataStatus, Places, TaskCard
 from harness.efficiency.ledger import Memory, Operation, Phase
 from harness.efficiency.run_prices import reference
 from harness.efficiency.work import Stage
+from harness.provenance import code_version
+from harness.store import open_database, read_examples
+from harness.store.claims import claim
+from harness.submission import load
 from leaderboard.families import lra
+from tasks.lra.splits import Splits, Written, write
+from tasks.lra.task import SequenceTask
 
 if TYPE_CHECKING:
     from tests.leaderboard.conftest import Filler, Page
@@ -75,3 +82,34 @@ def test_learning_curves_of_all_runs_stand_in_one_chart(filler: Filler, page: Ca
     alternatives = [chart.proto.alt for chart in shown.app.get("vega_lite_chart")]
     assert "loss by training step of 2 runs" in alternatives
     assert "validation accuracy by training step of 1 run" in alternatives
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"Mm35]2]\nand more", "Mm35]2]\nand more"),
+        ("café".encode() * 300, ("café".encode() * 300)[:500].decode("utf-8", "replace")),
+        (bytes([0, 12, 255, 7]), "0 12 255 7"),
+        (b"one\x00two", "111 110 101 0 116 119 111"),
+    ],
+)
+def test_sequences_are_previewed_as_text_or_as_numbers(tmp_path: Path, places: Places, data: bytes, shown: str) -> None:
+    splits = Splits([(b"a", "0")], [(b"b", "1")], [(data, "0")])
+    made = write("lra/tiny", splits, places)
+
+    class Given:
+        def status(self, places: Places) -> DataStatus:
+            return DataStatus("embedded", "here")
+
+        def written(self, name: str, places: Places) -> Written:
+            return made
+
+    task = SequenceTask(name="lra/tiny", description="Tiny.", labels=("0", "1"), source=Given(), licence="CC0-1.0")
+    file = tmp_path / "majority.yaml"
+    file.write_text("name: majority\nmodel: {kind: floor, rule: majority}\n")
+    database = open_database(str(tmp_path / "results.db"), create=True)
+    workload = task.load(places)
+    claimed = claim(
+        database, load(file), task.card, workload, seed=0, limit=0, rerun=False, provenance=(code_version(), {})
+    )
+    assert read_examples.example_texts(database, claimed.recorder.key) == [shown]
