@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 FIRST, LAST = "f", "l"
 """Two operations of the original data that Long Range Arena's law lacks."""
 
+
+def _median(arguments: Sequence[int]) -> int:
+    """The middle one; of two in the middle their mean, whose half is cut off."""
+    ordered = sorted(arguments)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
+
+
 OPERATIONS: Mapping[str, Callable[[Sequence[int]], int]] = {
     "m": min,
     "M": max,
-    "d": lambda arguments: int(median(arguments)),
+    "d": _median,
     "s": lambda arguments: sum(arguments) % 10,
     FIRST: lambda arguments: arguments[0],
     LAST: lambda arguments: arguments[-1],
 }
 
+_DIGITS = {str(digit): digit for digit in range(10)}
 
-@dataclass(frozen=True)
-class Operation:
+
+class Operation(NamedTuple):
     """An operation and its arguments."""
 
     operator: str
-    arguments: tuple[Tree, ...]
+    arguments: Sequence[Tree]
 
 
 Tree: TypeAlias = int | Operation
@@ -34,30 +39,27 @@ Tree: TypeAlias = int | Operation
 
 def parse(expression: bytes) -> Tree:
     """The tree of an expression. Raises `ValueError` that says what is wrong with it, and at which symbol."""
-    open_ones: list[tuple[str, list[Tree]]] = []
-    done: Tree | None = None
+    top: list[Tree] = []
+    arguments, open_ones = top, list[tuple[str, list[Tree]]]()
     for place, symbol in enumerate(expression.decode("ascii", "replace"), start=1):
-        if done is not None:
+        if top and arguments is top:
             raise ValueError(f"symbol {place} stands behind the end of the expression")
-        if symbol in OPERATIONS:
-            open_ones.append((symbol, []))
-            continue
-        if symbol == "]" and open_ones:
-            operator, arguments = open_ones.pop()
+        if symbol in _DIGITS:
+            arguments.append(_DIGITS[symbol])
+        elif symbol in OPERATIONS:
+            open_ones.append((symbol, arguments))
+            arguments = []
+        elif symbol == "]" and open_ones:
             if not arguments:
                 raise ValueError(f"the operation that symbol {place} closes has no arguments")
-            tree: Tree = Operation(operator, tuple(arguments))
-        elif "0" <= symbol <= "9":
-            tree = int(symbol)
+            operator, around = open_ones.pop()
+            around.append(Operation(operator, arguments))
+            arguments = around
         else:
             raise ValueError(f"symbol {place}, {symbol!r}, does not belong there")
-        if open_ones:
-            open_ones[-1][1].append(tree)
-        else:
-            done = tree
-    if done is None:
+    if not top:
         raise ValueError(f"{len(open_ones)} operations are not closed")
-    return done
+    return top[0]
 
 
 def value(tree: Tree, depth: int = 1 << 30, guess: Mapping[str, int] | None = None) -> int:
@@ -68,12 +70,3 @@ def value(tree: Tree, depth: int = 1 << 30, guess: Mapping[str, int] | None = No
         assert guess is not None
         return guess[tree.operator]
     return OPERATIONS[tree.operator]([value(argument, depth - 1, guess) for argument in tree.arguments])
-
-
-def most_common_values(trees: Iterable[Tree]) -> dict[str, int]:
-    """For each operator, the value that expressions under it have most often."""
-    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for tree in trees:
-        if isinstance(tree, Operation):
-            counts[tree.operator][value(tree)] += 1
-    return {operator: counter.most_common(1)[0][0] for operator, counter in counts.items()}

@@ -217,10 +217,17 @@ def test_grey_levels_are_those_of_tensorflow() -> None:
     assert gray(colours[None])[0].tolist() == [255, 0, 76, 149, 29]
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of 200 pictures, not of 10,000."""
+    monkeypatch.setattr(images, "_BATCH", 200)
+    monkeypatch.setattr(images, "_VALIDATION", 100)
+
+
 def batch(labels: int = 10) -> bytes:
-    records = np.zeros((10_000, 3073), dtype=np.uint8)
-    records[:, 0] = np.arange(10_000) % labels
-    records[:, 1:1025] = np.arange(10_000)[:, None] % 251
+    records = np.zeros((200, 3073), dtype=np.uint8)
+    records[:, 0] = np.arange(200) % labels
+    records[:, 1:1025] = np.arange(200)[:, None]
     return records.tobytes()
 
 
@@ -230,19 +237,21 @@ def cifar_archive(path: Path, **replaced: bytes) -> None:
     archive(path, [(f"cifar-10-batches-bin/{name}.bin", data) for name, data in content.items()])
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_the_binary_archive_of_cifar_is_read(tmp_path: Path, places: Places) -> None:
     cifar_archive(tmp_path / images.CIFAR)
     splits = images.cifar(tmp_path, places)
-    assert [len(list(part)) for part in (splits.train, splits.validation, splits.test)] == [45_000, 5_000, 10_000]
+    assert [len(list(part)) for part in (splits.train, splits.validation, splits.test)] == [900, 100, 200]
     pixels, label = list(splits.test)[17]
     assert (len(pixels), label) == (1024, images.CLASSES[7])
     assert set(pixels) == {int(gray(np.array([[[17, 0, 0]]], dtype=np.uint8))[0, 0])}
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize(
     ("replaced", "complaint"),
     [
-        ({"data_batch_3": b"short"}, r"data_batch_3\.bin: 5 bytes, not 10,000 records"),
+        ({"data_batch_3": b"short"}, r"data_batch_3\.bin: 5 bytes, not 200 records"),
         ({"test_batch": batch(labels=12)}, "a label is 11"),
     ],
 )
@@ -252,6 +261,7 @@ def test_a_broken_batch_is_named(tmp_path: Path, places: Places, replaced: dict[
         images.cifar(tmp_path, places)
 
 
+@pytest.mark.usefixtures("small_batches")
 def test_a_corrupt_archive_and_one_without_a_batch_are_refused(tmp_path: Path, places: Places) -> None:
     archive(tmp_path / images.CIFAR, [("cifar-10-batches-bin/test_batch.bin", batch())])
     with pytest.raises(DataError, match="has no data_batch_1 and no data_batch_2"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.contract import ByteSequence, Labelled, Places
-from tasks.lra.evaluator import Operation, most_common_values, parse, value
+from tasks.lra.evaluator import Operation, parse, value
 from tasks.lra.listops import LRA, Law, draw
 from tasks.lra.listops_tasks import LISTOPS_SMALL, SMALL, Groups, rungs
 
@@ -92,13 +92,20 @@ def test_a_seed_draws_the_same_again() -> None:
     assert list(draw(LRA, 20, seed=8)) != DRAWN[:20]
 
 
-def test_rungs_are_those_of_the_law() -> None:
-    """On 10,000 rows of upstream's law: .589 and .734 for depths 1 and 2, .836 for 3, .903 for 4; here within 3 s.e."""
-    guess = most_common_values(parse(expression) for expression, _ in DRAWN)
-    test = [Labelled(str(i), ByteSequence(e), str(v)) for i, (e, v) in enumerate(DRAWN)]
-    found = {line.name: line.value for line in rungs({k: str(v) for k, v in guess.items()}, test)}
+def test_floors_and_rungs_are_those_of_the_law() -> None:
+    """Measured on 10,000 rows of upstream's law; the rungs of depths 3 and 4 are .836 and .903."""
+    drawn = list(draw(LRA, 10_000, seed=0))
+    counts = Counter(number for _, number in drawn)
+    assert max(counts.values()) / 10_000 == pytest.approx(0.172, abs=0.02)
+    by_root: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for expression, number in drawn:
+        by_root[expression[0]][number] += 1
+    best = {chr(root): counter.most_common(1)[0] for root, counter in by_root.items()}
+    assert sum(right for _, right in best.values()) / 10_000 == pytest.approx(0.363, abs=0.02)
+    test = [Labelled(str(i), ByteSequence(e), str(v)) for i, (e, v) in enumerate(drawn)]
+    found = {line.name: line.value for line in rungs({root: str(value) for root, (value, _) in best.items()}, test)}
     published = {1: 0.589, 2: 0.734, 3: 0.836, 4: 0.903}
-    assert found == pytest.approx({f"exact to depth {d}": share for d, share in published.items()}, abs=0.035)
+    assert found == pytest.approx({f"exact to depth {d}": share for d, share in published.items()}, abs=0.02)
 
 
 def test_a_rung_that_sees_everything_is_none() -> None:
