@@ -41,9 +41,13 @@ class Reference:
     """None for the fewest that hold what has to be held."""
 
     def side(self, stage: Stage) -> Side:
-        """Where a stage runs, and under which software: where all is a processor's, NumPy's work is NumPy's."""
+        """Where a stage runs, and under which software: where all is a processor's, NumPy's work is NumPy's.
+
+        On the host a program that is not NumPy's (Lucene, faiss) has no stack: its bound is all that is known.
+        """
         if stage.device == "host":
-            return self.host
+            others = self.host.stack is not None and self.host.stack.prices_host_work and not _is_numpy(stage)
+            return Side(self.host.hardware) if others else self.host
         if self.accelerator.hardware.is_processor and _is_numpy(stage):
             return Side(self.accelerator.hardware, self.host.stack if self.accelerator.stack else None)
         return self.accelerator

@@ -21,6 +21,7 @@ from harness.contract import Charge, Cost, Usage
 from harness.digest import file_digest
 from harness.durable import written_whole
 from harness.efficiency.ledger import Phase
+from harness.efficiency.pricing import OF_THE_HOST
 from harness.efficiency.search_work import code, flat_scan, graph_node, tables, vector
 from harness.efficiency.work import Stage
 from harness.errors import DataError, RunFailed, SubmissionError
@@ -140,7 +141,8 @@ class AnnIndex:
             each = {"nodes": graph_node(2 * self._method.neighbours), "documents": vector(dimensions)}
             return Stage("search", device="host", each=each, index_bytes=self.disk_bytes)
         clusters, quantiser = flat_scan(self._index.nlist, dimensions), tables(dimensions)
-        once = Phase("clusters", (*clusters.operations, *quantiser.operations))
+        fused = [o for o in clusters.operations if o.kind not in OF_THE_HOST]  # faiss is not NumPy
+        once = Phase("clusters", (*fused, *quantiser.operations))
         each = {"postings": code(self._method.code_bytes)}
         return Stage("search", device="host", once=once, each=each, index_bytes=self.disk_bytes)
 

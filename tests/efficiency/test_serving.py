@@ -14,7 +14,7 @@ from harness.efficiency.hardware import hardware
 from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
 from harness.efficiency.ledger import Memory, Operation, Phase
 from harness.efficiency.pricing import Placed, estimate
-from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, posting
+from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, posting, query_terms
 from harness.efficiency.serving import Reference, Side, Unpriced, price
 from harness.efficiency.stacks import stack
 from harness.efficiency.work import Stage, Work, tallied
@@ -33,6 +33,15 @@ def test_bm25_is_the_bytes_of_its_postings_on_the_host() -> None:
     assert found.calibrated_seconds is None, "the host has no stack"
     (stage,) = found.stages
     assert (stage.device, stage.hardware) == ("host", CPU.name)
+
+
+def test_what_another_program_does_on_the_host_is_not_calibrated_as_numpy() -> None:
+    """Lucene and faiss count no calls of NumPy; its constants would make them a thousand times too fast."""
+    on = Reference(ON.accelerator, Side(CPU, stack("numpy-cpu")))
+    served = tallied([Usage("search", prompt_tokens=1, postings=1000, documents=300)])
+    assert price([BM25], served, on).calibrated_seconds is None
+    ours = Stage("search", device="host", each=BM25.each, prompt=((1, query_terms(1)), (2, query_terms(2))))
+    assert price([ours], served, on).calibrated_seconds is not None
 
 
 def test_a_flat_scan_reads_the_whole_index_for_every_query() -> None:
