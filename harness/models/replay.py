@@ -1,4 +1,4 @@
-"""Predictions made elsewhere: a TREC run file or JSON lines, checked and then scored like any model's.
+"""Predictions made elsewhere: a TREC run, JSON lines or a results JSON, checked and then scored like any model's.
 
 A file may have been made by anyone, so every complaint names the file and the line, and sizes are limited.
 """
@@ -12,7 +12,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal, TypeAlias, cast
 
@@ -22,6 +21,7 @@ import numpy as np
 from harness.config import LocalPath, ModelConfig, in_field
 from harness.contract import Classes, Example, Output, Prediction, Prepared, Ranking, Resources, Texts
 from harness.errors import SubmissionError
+from harness.models.replay_json import looks_like_results, read_results
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +32,8 @@ _BATCH_SIZE = 256
 _MAX_FILE_BYTES = 4 << 30
 """Size of a file once decompressed."""
 _MAX_LINE_BYTES = 64 << 20
+_MAX_OBJECT_BYTES = 1 << 30
+_HEAD_BYTES = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
 _TREC_COLUMNS = 6
 
@@ -40,9 +42,9 @@ class ReplayConfig(ModelConfig):
     """A file of predictions."""
 
     path: LocalPath
-    """A TREC run (`query Q0 document rank score tag`) or JSON lines; plain or gzipped."""
-    format: Literal["auto", "trec", "jsonl"] = "auto"
-    """`auto` takes a file whose first record starts with `{` for JSON lines."""
+    """A TREC run (`query Q0 document rank score tag`), JSON lines, or one object of BEIR or MTEB; may be gzipped."""
+    format: Literal["auto", "trec", "jsonl", "json"] = "auto"
+    """`auto` takes what starts with `{` for JSON lines, or for one object if its first value is an object as well."""
     ignore_unknown_queries: bool = False
     """Pass over queries that the task does not ask, for a file that covers other splits too."""
 
@@ -85,16 +87,15 @@ class Replay:
         """Read the whole file. Raises `SubmissionError`, with file and line, for what is malformed, repeated,
         unknown to the task or not finite, for a file without an answer to the task, and for one above 4 GiB.
         """
-        path, format = self._config.path, self._config.format
-        lines = _lines(path)
-        head = next(lines, None)
-        if head is None:
-            raise SubmissionError(f"{path} is empty", hint="It should hold a prediction on each line.")
-        if format == "auto":
-            format = "jsonl" if head[1].lstrip().startswith(b"{") else "trec"
+        path = self._config.path
         reader = _Reader(path, resources, self._config.ignore_unknown_queries)
-        read = reader.read_jsonl if format == "jsonl" else reader.read_trec
-        read(chain([head], lines))
+        match _format(self._config):
+            case "json":
+                reader.read_json(_whole(path))
+            case "jsonl":
+                reader.read_jsonl(_lines(path))
+            case "trec":
+                reader.read_trec(_lines(path))
         self._rankings, self._others = reader.rankings(), reader.others
         self._document_ids = list(reader.positions) if self._rankings else []
         if not self._rankings and not self._others:
@@ -130,7 +131,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass
 class _Rows:
-    """A query's documents as they come: position in the sorted corpus ids, score, and line in the file."""
+    """A query's documents as they come: position in the sorted corpus ids, score, and line if the file has lines."""
 
     documents: array[int] = field(default_factory=lambda: array("i"))
     scores: array[float] = field(default_factory=lambda: array("d"))
@@ -140,6 +141,10 @@ class _Rows:
         self.documents.append(document)
         self.scores.append(score)
         self.lines.append(line)
+
+    def line(self, places: npt.NDArray[np.int64]) -> int | None:
+        """That of the first of some entries."""
+        return self.lines[places.min()] if self.lines else None
 
 
 class _Reader:
@@ -186,6 +191,13 @@ class _Reader:
             if self._is_asked(number, record.id):
                 self._keep(number, record)
 
+    def read_json(self, content: bytes) -> None:
+        for query, found in read_results(content, self._path, self.positions).items():
+            if self._is_asked(None, query):
+                if found.stranger is not None:
+                    raise self._stranger(None, f"document {found.stranger!r} of query {query!r}")
+                self._rows[query] = _Rows(found.documents, found.scores)
+
     def _keep(self, number: int, record: _Record) -> None:
         given = [name for name in ("ranking", "label", "text", "texts") if getattr(record, name) is not None]
         match given:
@@ -214,12 +226,12 @@ class _Reader:
         broken = np.flatnonzero(~np.isfinite(keys))
         if broken.size:
             problem = f"the score {scores[broken[0]]} of query {query!r} is not a finite number of 32 bits"
-            raise self._error(rows.lines[broken[0]], problem, "trec_eval keeps scores as float32.")
+            raise self._error(rows.line(broken), problem, "trec_eval keeps scores as float32.")
         by_document = np.argsort(documents, kind="stable")
         repeats = by_document[1:][np.diff(documents[by_document]) == 0]
         if repeats.size:
             problem = f"query {query!r} has one of its documents a second time"
-            raise self._error(rows.lines[repeats.min()], problem, "Keep the best-scored of its entries.")
+            raise self._error(rows.line(repeats), problem, "Keep the best-scored of its entries.")
         order = np.lexsort((-documents, -keys))
         return documents[order], scores[order]
 
@@ -232,11 +244,14 @@ class _Reader:
     def _position(self, number: int, document: str) -> int:
         position = self.positions.get(document)
         if position is None:
-            hint = "The run may be of another data set, or of another version of this one."
-            raise self._error(number, f"document {document!r} is not in the task's corpus", hint)
+            raise self._stranger(number, f"document {document!r}")
         return position
 
-    def _is_asked(self, number: int, query: str) -> bool:
+    def _stranger(self, number: int | None, what: str) -> SubmissionError:
+        hint = "The run may be of another data set, or of another version of this one."
+        return self._error(number, f"{what} is not in the task's corpus", hint)
+
+    def _is_asked(self, number: int | None, query: str) -> bool:
         if query in self._asked:
             return True
         if not self._ignore_unknown_queries:
@@ -258,13 +273,15 @@ class _Reader:
             problem = f"the score {column[:40].decode(errors='replace')!r} is not a number"
             raise self._error(number, problem, "The fifth column is the score.") from error
 
-    def _error(self, number: int, problem: str, hint: str) -> SubmissionError:
-        return SubmissionError(f"{self._path}, line {number}: {problem}", hint=hint)
+    def _error(self, number: int | None, problem: str, hint: str) -> SubmissionError:
+        where = "" if number is None else f", line {number}"  # one object has no line for a query
+        return SubmissionError(f"{self._path}{where}: {problem}", hint=hint)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number and content of each line that is not blank."""
     number = total = 0
+    blank = True
     try:
         with _opened(path) as file:
             while line := file.readline(_MAX_LINE_BYTES + 1):
@@ -276,9 +293,46 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                         hint="Split the run, or keep fewer documents for each query.",
                     )
                 if not line.isspace():
+                    blank = False
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise SubmissionError(f"cannot read {path}, after line {number}: {error}") from error
+    if blank:
+        raise _empty(path)
+
+
+def _format(config: ReplayConfig) -> Literal["trec", "jsonl", "json"]:
+    """As asked, else what the file begins like."""
+    if config.format != "auto":
+        return config.format
+    head = _start(config.path, _HEAD_BYTES)
+    if looks_like_results(head):
+        return "json"
+    return "jsonl" if head.lstrip().startswith(b"{") else "trec"
+
+
+def _whole(path: Path) -> bytes:
+    content = _start(path, _MAX_OBJECT_BYTES + 1)
+    if len(content) > _MAX_OBJECT_BYTES:
+        raise SubmissionError(
+            f"{path} is one JSON object of more than {_MAX_OBJECT_BYTES:,} bytes, too much to hold in memory",
+            hint="Write it as a TREC run: those are read line by line.",
+        )
+    if not content.strip():
+        raise _empty(path)
+    return content
+
+
+def _start(path: Path, size: int) -> bytes:
+    try:
+        with _opened(path) as file:
+            return file.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SubmissionError(f"cannot read {path}: {error}") from error
+
+
+def _empty(path: Path) -> SubmissionError:
+    return SubmissionError(f"{path} is empty", hint="It should hold predictions.")
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -84,6 +84,50 @@ def test_json_lines_hold_every_kind_of_answer(tmp_path: Path) -> None:
     assert answers(tmp_path, b'{"id": "q1", "ranking": []}') == {"q1": Ranking([], [])}
 
 
+RESULTS = b'{"q1": {"a": 1, "b": 2.5}, "q2": {}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RESULTS,
+        RESULTS.replace(b" ", b"\n  "),
+        gzip.compress(RESULTS),
+        b'{"mteb_model_meta": {"model_name": "m", "revision": "1"}, "default": {"test": ' + RESULTS + b"}}",
+    ],
+)
+def test_what_beir_returns_and_mteb_saves_is_read(tmp_path: Path, content: bytes) -> None:
+    assert answers(tmp_path, content) == {"q1": Ranking(["b", "a"], [2.5, 1.0]), "q2": Ranking([], [])}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"q1": {"a": 1, "a": 2}}', "query 'q1' has one of its documents a second time"),
+        (b'{"q1": {"a": 1}, "q1": {"b": 2}}', "'q1' is there twice"),
+        (b'{"q1": {"x": 1}}', "document 'x' of query 'q1' is not in the task's corpus"),
+        (b'{"q9": {"a": 1}}', "the task does not ask query 'q9'"),
+        (b'{"q1": {"a": NaN}}', "the score nan of query 'q1'"),
+        (b'{"q1": {"a": 1' + b"0" * 400 + b"}}", "of query 'q1' is not a finite number"),
+        (b'{"q1": {"a": "1"}, "q2": {"a": 1}}', "query 'q1' is without an object of numbers"),
+        (b'{"q1": {"a": true}, "q2": {"a": 1}}', "query 'q1' is without an object of numbers"),
+        (b'{"default": {"dev": {"q1": {"a": 1}}, "test": {"q1": {"a": 1}}}}', "more than one split: dev, test"),
+        (b'{"de": {"test": {"q1": {"a": 1}}}, "en": {"test": {"q1": {"a": 1}}}}', "more than one subset: de, en"),
+        (b'{"q1": {"a": 1},\n"q2": {"a"', "line 2, column 11: Expecting"),
+        (b'{"q1": {"a": 1}, "\xff": {}}', "not JSON that can be read"),
+        (b'{"q1": {"a": ' * 100_000, "not JSON that can be read"),
+        (b"{}", "answers none of the task's 3 examples"),
+    ],
+)
+def test_a_bad_object_of_results_is_refused_by_name(tmp_path: Path, content: bytes, expected: str) -> None:
+    assert expected in complaint(tmp_path, content)
+
+
+def test_an_object_that_memory_would_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "_MAX_OBJECT_BYTES", 1 << 10)
+    assert "more than 1,024 bytes" in complaint(tmp_path, gzip.compress(RESULTS + b" " * 2000))
+
+
 def test_queries_of_other_splits_are_passed_over_on_request_and_counted(tmp_path: Path) -> None:
     run = GOOD + b"train1 Q0 nowhere 1 1 t\ntrain1 Q0 a 2 1 t\n"
     model, facts = prepared(tmp_path, run, ignore_unknown_queries=True)
