@@ -54,6 +54,8 @@ class Entry:
     kind: str
     runs_code: bool
     scores: Mapping[str, Score]
+    verification: str = "recomputed"
+    """How far the scores are verified, which a submission's kind decides."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class SuiteRow:
     """Of the members that are covered, in the order of the suite."""
     missing: Sequence[str]
     """Tasks without a score."""
+    verification: str
     rank: int = 0
     """Among the averages over the same members in the same versions; equal ones share a rank."""
     rivals: int = 0
@@ -148,6 +151,7 @@ def _entries(found: Sequence[LatestScore], drawn: Drawn) -> list[Entry]:
                 )
                 for s in scores
             },
+            verification=scores[0].verification,
         )
         for digest, scores in by_submission.items()
     ]
@@ -244,6 +248,7 @@ def _row(suite: Suite, metric: Metric, entry: Entry) -> SuiteRow | None:
         members=len(suite.members),
         scores=average.scores,
         missing=[task for task in suite.tasks() if task not in entry.scores],
+        verification=entry.verification,
         group=hashlib.sha256(compared.encode()).hexdigest()[:12],
     )
 

@@ -23,7 +23,7 @@ def averaged(suite: Suite, metric: Metric, scores: Iterable[ReportedScore]) -> l
         suite,
         metric,
         [
-            Entry(plain(model), submission_digest=verification, kind="", runs_code=False, scores=of_model)
+            Entry(plain(model), "", kind="", runs_code=False, scores=of_model, verification=verification)
             for (model, verification), of_model in found.items()
         ],
     )

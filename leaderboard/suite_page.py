@@ -98,7 +98,7 @@ def _show_table(
     table = text.frame(
         [
             *(_cells(row, columns) | {"Reproduced": verdict} for row, verdict in zip(rows, verdicts, strict=True)),
-            *(_cells(row, columns) | {"Rank": None, "Verified": row.submission_digest} for row in others),
+            *(_cells(row, columns) | {"Rank": None} for row in others),
         ]
     )
     runs = {
@@ -153,7 +153,7 @@ def _cells(row: SuiteRow, columns: Mapping[str, str]) -> dict[str, Any]:
         **{label: values.get(member) for member, label in columns.items()},
         "Marks": ["own code"] if row.runs_code else [],
         "Reproduced": None,
-        "Verified": "",
+        "Verified": row.verification,
     }
 
 
@@ -175,7 +175,7 @@ def _config(metric: str, columns: Mapping[str, str]) -> dict[str, Any]:
         "Reproduced": st.column_config.TextColumn(
             width=110, help="Data sets on which the published score of the same model was reproduced."
         ),
-        "Verified": st.column_config.TextColumn(width=88, help="Of scores that were made elsewhere: by whom."),
+        "Verified": st.column_config.TextColumn(width=88, help="How far the scores are verified, as on the board."),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from harness.models.vector_search import VectorSearchConfig
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Float32
     from harness.retrieval.encoded_corpus import Encode
+    from harness.retrieval.vector_index import Found
 
 
 _BYTES_OF_DOCUMENT = 250
@@ -40,6 +41,7 @@ class EmbedAndSearch:
     def __init__(self, config: VectorSearchConfig) -> None:
         self.batch_size = config.batch_size or 1024
         self._search = config
+        self._chose = False  # among an example's candidates
 
     def identity(self) -> Mapping[str, object]:
         """Everything that can change a bit of a vector, apart from the text."""
@@ -55,7 +57,7 @@ class EmbedAndSearch:
 
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
-        from harness.retrieval.encoded_corpus import CachedEncoder
+        from harness.retrieval.encoded_corpus import CachedEncoder, Places
         from harness.retrieval.order import TieOrder
         from harness.retrieval.vector_index import FlatIndex
 
@@ -66,6 +68,7 @@ class EmbedAndSearch:
         self.ids, self._shards = self._encoder.corpus(self.document_prefix)
         self.vectors = FlatIndex(self._shards, TieOrder.of(self.ids))
         self._index = self._search.index_of(self.vectors, resources)
+        self._places = Places(self.ids)
         return Prepared(
             index_ram_bytes=self._index.ram_bytes,
             index_disk_bytes=self._index.disk_bytes,
@@ -79,7 +82,7 @@ class EmbedAndSearch:
         )
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
-        """Rank the documents for a batch of queries in one pass over the corpus."""
+        """Rank the documents for a batch of queries in one pass over the corpus; or an example's candidates."""
         return self._ranked(examples, self._encoder.texts(self._texts_of(examples)))
 
     def again(self, examples: Sequence[Example]) -> list[Prediction]:
@@ -90,7 +93,8 @@ class EmbedAndSearch:
         """Encoding a query and searching the index; before that, encoding the corpus."""
         from harness.retrieval.encoded_corpus import encodings
 
-        stages = self.encode_stage(self._folder_of_ledgers), self._index.stage(self._depth)
+        searches = [self._index.stage(self._depth), *([self.vectors.stage_among()] if self._chose else [])]
+        stages = self.encode_stage(self._folder_of_ledgers), *searches
         return Work(stages, tallied(encodings(self._shards), with_batches=True))
 
     def findings(self) -> dict[str, float]:
@@ -116,7 +120,7 @@ class EmbedAndSearch:
         from harness.retrieval.encoded_corpus import encoding
 
         self.queries = queries.vectors  # of the batch that was answered last, for the stage below
-        searched = self._index.search(self.queries, self._depth)
+        searched = self._found(examples, queries.vectors)
         return [
             Prediction(
                 example.id,
@@ -125,6 +129,17 @@ class EmbedAndSearch:
             )
             for row, (example, found) in enumerate(zip(examples, searched, strict=True))
         ]
+
+    def _found(self, examples: Sequence[Example], queries: Float32) -> Iterator[Found]:
+        """What the index finds, or the order of an example's own candidates, exact whatever the index."""
+        everywhere = [row for row, example in enumerate(examples) if example.candidates is None]
+        searched = self._index.search(queries[everywhere], self._depth) if everywhere else iter(())
+        for query, example in zip(queries, examples, strict=True):
+            if example.candidates is None:
+                yield next(searched)
+            else:
+                self._chose = True
+                yield self.vectors.among(query, self._places.of(example.candidates), self._depth)
 
 
 class DenseConfig(VectorSearchConfig, TransformerConfig):

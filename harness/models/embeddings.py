@@ -15,6 +15,7 @@ from harness.contract import Corpus, Example, Prediction, Prepared, Ranking, Res
 from harness.errors import SubmissionError
 
 if TYPE_CHECKING:
+    from harness.retrieval.order import Float32
     from harness.retrieval.vector_file import VectorFile
 
 _BATCH_SIZE = 1024
@@ -62,6 +63,7 @@ class Embeddings:
         Raises `SubmissionError`, with file and id or line, for what is malformed, repeated, unknown to the task or
         not finite, for matrices that do not fit each other, and for a corpus that is not covered.
         """
+        from harness.retrieval.encoded_corpus import Places
         from harness.retrieval.order import TieOrder
 
         self._documents = self._vectors("documents", self._config.documents, self._config.document_ids)
@@ -75,29 +77,50 @@ class Embeddings:
         self._check_covers(resources.corpus)
         ignored = self._find_queries(frozenset(resources.example_ids))
         zeros = self._count_zeros(resources)
-        self._order = TieOrder.of(self._documents.ids)
+        self._order, self._places = TieOrder.of(self._documents.ids), Places(self._documents.ids)
         self._depth = resources.request.depth
         facts = {"dimensions": self._documents.dimensions, "zero_vectors": zeros, "ignored_queries": ignored}
         return Prepared(facts={**facts, "answers": len(self._rows)})
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
-        """Rank the documents for those examples that have a vector, in one pass over the corpus."""
+        """Rank the documents, or an example's candidates, for those examples that have a vector."""
+        answerable = [example for example in examples if example.id in self._rows]
+        everywhere = [example.id for example in answerable if example.candidates is None]
+        among = [self._among(e.id, e.candidates) for e in answerable if e.candidates is not None]
+        return [*self._searched(everywhere), *among]
+
+    def _searched(self, asked: Sequence[str]) -> list[Prediction]:
+        """Rankings of all documents, in one pass over the corpus."""
         import numpy as np
 
         from harness.retrieval.exact_search import search
 
-        asked = [example.id for example in examples if example.id in self._rows]
         if not asked:
             return []
-        rows = [self._rows[id] for id in asked]
-        queries = np.concatenate([self._queries.rows(row, row + 1) for row in rows])
+        queries = np.concatenate([self._query(id) for id in asked])
         hits = search(queries, self._documents.chunks(), self._depth, self._order)
-        usage = (Usage(stage="search", documents=len(self._documents.ids)),)
-        ids = self._documents.ids
-        return [
-            Prediction(id, Ranking([ids[place] for place in places], scores), usage)
-            for id, places, scores in zip(asked, hits.documents.tolist(), hits.scores.tolist(), strict=True)
-        ]
+        found = zip(asked, hits.documents.tolist(), hits.scores.tolist(), strict=True)
+        return [self._answer(id, places, scores, len(self._documents.ids)) for id, places, scores in found]
+
+    def _among(self, id: str, candidates: Sequence[str]) -> Prediction:
+        """A ranking of the candidates that the corpus has."""
+        import numpy as np
+
+        from harness.retrieval.exact_search import search_among
+
+        places = self._places.of(candidates)
+        found = [self._documents.rows(place, place + 1) for place in places]
+        vectors = np.concatenate(found) if found else np.empty((0, self._documents.dimensions), np.float32)
+        hits = search_among(self._query(id)[0], vectors, places, self._depth, self._order)
+        return self._answer(id, hits.documents.tolist(), hits.scores.tolist(), len(places))
+
+    def _query(self, id: str) -> Float32:
+        row = self._rows[id]
+        return self._queries.rows(row, row + 1)
+
+    def _answer(self, id: str, places: Sequence[int], scores: Sequence[float], scored: int) -> Prediction:
+        ranking = Ranking([self._documents.ids[place] for place in places], list(scores))
+        return Prediction(id, ranking, (Usage(stage="search", documents=scored),))
 
     def _vectors(self, tensor: str, path: Path, ids_path: Path) -> VectorFile:
         from harness.retrieval.vector_file import open_vectors, read_ids

@@ -74,6 +74,19 @@ def search(
     return _hits(pools, min(k, seen), order)
 
 
+def search_among(query: Float32, vectors: Float32, places: Sequence[int], k: int, order: TieOrder) -> Hits:
+    """The `k` best of the documents at `places`, whose `vectors` [n, d] are, for one query [d]; arrays [min(k, n)].
+
+    Scores are bit by bit those of `search`. Raises `RunFailed` as it does.
+    """
+    _finite_norms(query[None], "query", 0)
+    _finite_norms(vectors, "candidate", 0)
+    rows = np.zeros(len(vectors), dtype=np.int64)
+    scores = _score_pairs(query[None], vectors, rows, np.arange(len(vectors)))
+    keys = np.sort(pack(scores, order.rank[np.array(places, dtype=np.int64)]))[::-1][:k]
+    return Hits(order.documents(keys), scores_of(keys))
+
+
 def _tiles(chunks: Iterable[Float32], size: int) -> Iterator[Float32]:
     """The corpus in pieces of at most `size` documents; small chunks are joined."""
     held: list[Float32] = []

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from harness.contract import Usage
-from harness.efficiency.search_work import flat_scan
+from harness.efficiency.search_work import flat_scan, vector
 from harness.efficiency.work import Stage
 from harness.retrieval.embedding_cache import Shard
-from harness.retrieval.exact_search import search
+from harness.retrieval.exact_search import search, search_among
 from harness.retrieval.order import Float32, TieOrder
+
+_AMONG = "score candidates"
 
 
 class Found(NamedTuple):
@@ -82,6 +89,29 @@ class FlatIndex:
         scan = Usage(stage="search", documents=len(self.order.rank))
         for documents, scores in zip(hits.documents.tolist(), hits.scores.tolist(), strict=True):
             yield Found(documents, scores, scan)
+
+    def among(self, query: Float32, places: Sequence[int], depth: int) -> Found:
+        """The best of the documents at `places` (ascending) for one query [d], with the scores that `search` gives."""
+        vectors = np.empty((len(places), self.dimensions), dtype=np.float32)
+        for row, place in enumerate(places):
+            shard = bisect_right(self._firsts, place) - 1
+            vectors[row] = self._mapped[shard][place - self._firsts[shard]]
+        hits = search_among(query, vectors, places, depth, self.order)
+        work = Usage(stage=_AMONG, documents=len(places))
+        return Found(hits.documents.tolist(), hits.scores.tolist(), work)
+
+    @cached_property
+    def _mapped(self) -> list[Float32]:
+        return [shard.vectors() for shard in self.shards]
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The first document of each shard."""
+        return [0, *accumulate(len(vectors) for vectors in self._mapped)][:-1]
+
+    def stage_among(self) -> Stage:
+        """A product with each candidate, for examples that name theirs."""
+        return Stage(_AMONG, each={"documents": vector(self.dimensions)})
 
     def stage(self, depth: int) -> Stage:
         """A scan of all vectors."""

@@ -31,6 +31,7 @@ class LatestScore:
     task_digest: str
     run: str
     n: int
+    verification: str
     metric: str
     value: float
     ci_low: float
@@ -50,6 +51,7 @@ def latest_scores(database: Database, tasks: Sequence[str], metrics: Sequence[st
             TaskRow.digest,
             RunRow.key,
             RunRow.examples,
+            RunRow.verification,
             ScoreRow.metric,
             ScoreRow.value,
             ScoreRow.ci_low,

@@ -64,6 +64,16 @@ def test_a_query_without_a_vector_is_left_out_and_work_is_counted(tmp_path: Path
     assert found["q1"].usage == (Usage(stage="search", documents=4),)
 
 
+def test_an_examples_candidates_alone_are_ranked(tmp_path: Path) -> None:
+    write(tmp_path)
+    model, _ = prepared(tmp_path)
+    (everywhere,) = model.predict([Example("q1", "")])
+    wanted = [ranking(everywhere)[-1], ranking(everywhere)[0]]
+    (among,) = model.predict([Example("q1", "", candidates=(*wanted, "nowhere"))])
+    assert ranking(among) == [id for id in ranking(everywhere) if id in wanted]
+    assert among.usage[0].documents == 2
+
+
 def test_the_order_of_the_files_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path)
     before = {id: prediction.output for id, prediction in answers(tmp_path).items()}

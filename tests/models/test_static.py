@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -53,6 +54,33 @@ def test_it_ranks_by_meaning_and_reads_a_second_run_from_the_cache(tmp_path: Pat
     assert isinstance(output, Ranking)
     assert output.ids == ["astronomy", "biology"]
     assert [usage.stage for usage in answers[0][0].usage] == ["encode", "search"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"search": "hnsw"}])
+def test_candidates_are_ranked_as_in_the_whole_corpus_and_priced_by_their_number(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    path, ids = tmp_path / "corpus.jsonl", [f"d{number}" for number in range(3000)]
+    texts = [f"star {number % 700} of galaxy {number % 9}" for number in range(3000)]
+    documents = [Document(id=id, text=text) for id, text in zip(ids, texts, strict=True)]
+    path.write_bytes(b"\n".join(msgspec.json.encode(document) for document in documents))
+    inputs = Inputs(Request(depth=3000), Corpus(str(path), 3000, "digest"))
+    resources = Resources(inputs, ["q"], tmp_path / "scratch", tmp_path / "cache")
+    exact, model = Static(StaticConfig(), 0), Static(StaticConfig(**settings), 0)
+    exact.prepare(resources)
+    model.prepare(resources)
+    candidates = ("d2999", "d7", "d707", "nowhere", "d1024", "d7")
+    named = Example("r", "galaxy 7", candidates=candidates)
+    asked = [Example("q", "galaxy 7"), named, Example("s", "x", candidates=())]
+    (everywhere,) = exact.predict(asked[:1])
+    _, among, none = model.predict(asked)
+    assert isinstance(everywhere.output, Ranking)
+    scores = dict(zip(everywhere.output.ids, everywhere.output.scores, strict=True))
+    expected = [id for id in everywhere.output.ids if id in candidates]
+    assert among.output == Ranking(expected, [scores[id] for id in expected])
+    assert none.output == Ranking([], [])
+    assert (among.usage[1].stage, among.usage[1].documents) == ("score candidates", 4)
+    assert "score candidates" in [stage.name for stage in model.phases().stages]
 
 
 def test_a_table_that_is_not_shipped_names_those_that_are() -> None:
