@@ -24,7 +24,7 @@ from harness.errors import HarnessError, InputError, RunFailed, StoreError
 from harness.executor import Executor, Limits, Worker
 from harness.interrupt import Interrupt, Interrupted
 from harness.metrics.bootstrap import intervals
-from harness.metrics.hubness import OCCURRENCES_AT, hubness
+from harness.metrics.hubness import HUBNESS, hubness
 from harness.plain import brief
 from harness.provenance import code_version, environment
 from harness.store.claims import claim
@@ -283,7 +283,7 @@ class _Run:
         corpus = self._workload.inputs.corpus
         rankings = [p.output for p in predictions.values() if isinstance(p.output, Ranking)]
         found = hubness(rankings, len(corpus)) if corpus and rankings else None
-        return {} if found is None else {f"hubness@{OCCURRENCES_AT}": found}
+        return {} if found is None else {HUBNESS: found}
 
     def _titles(self, predictions: Mapping[str, Prediction]) -> Mapping[str, str]:
         """Titles of what was ranked high and of what should have been."""

@@ -107,6 +107,8 @@ def _cost_line(row: Mapping[str, Any]) -> str:
     parts = [f"coverage {row['coverage']:.1%}"]
     if dangling := row["facts"].get("dangling_judgements"):
         parts.append(f"{dangling} of {row['facts']['judgements']} judgements name no document")
+    if row["hubness"] is not None:
+        parts.append(f"hubness@10 {row['hubness']:.2f}")
     if row["peak_rss_bytes"] is not None:
         parts += [
             f"prepare {seconds_text(row['prepare_cpu_seconds'])} CPU{cached if row['prepare_cached'] else ''}",

@@ -11,6 +11,8 @@ from harness.contract import Ranking
 from harness.metrics.ranking import first
 
 OCCURRENCES_AT = 10
+HUBNESS = f"hubness@{OCCURRENCES_AT}"
+"""What the fact is called that a run has of it."""
 
 
 def hubness(rankings: Iterable[Ranking], documents: int, k: int = OCCURRENCES_AT) -> float | None:

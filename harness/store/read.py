@@ -12,6 +12,7 @@ from sqlalchemy import case, func, select
 
 from harness.contract import Prepared
 from harness.errors import UnknownName
+from harness.metrics.hubness import HUBNESS
 from harness.store.database import Database
 from harness.store.schema import (
     AttemptRow,
@@ -92,6 +93,7 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
             RunRow.examples.label("n"),
             TaskRow.examples.label("task_examples"),
             RunRow.coverage,
+            RunRow.prepared[HUBNESS].as_float().label("hubness"),
             RunRow.seed,
             RunRow.example_limit,
             prepare.c.cpu_seconds.label("prepare_cpu_seconds"),

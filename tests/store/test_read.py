@@ -35,6 +35,7 @@ PROMISED = {
     "ci_high",
     "n",
     "coverage",
+    "hubness",
     "seed",
     "prepare_cpu_seconds",
     "predict_cpu_seconds",
