@@ -184,6 +184,8 @@ def _show_table(
         text.note(f"Gain: over the best floor, {plain(floor.name)} ({floor.value:.{DIGITS}f}).")
     for reason, unpriced in _missing(found, prices).items():
         text.note(f"Not priced: {', '.join(unpriced)} ({reason}).")
+    if bound_alone := _bound_alone(found, prices):
+        text.note(f"Bound alone: {', '.join(bound_alone)} (no stack was fitted to a program that it runs on the host).")
     if any(entry.low == entry.high for entry in found):
         text.note("An interval without width: there is no spread among these examples.")
     for line in dict.fromkeys(f"{e.label} against {tolerance(e.reproduced)}" for e in found if e.reproduced):
@@ -203,6 +205,16 @@ def _missing(found: Sequence[Entry], prices: Mapping[str, Mapping[str, Any]]) ->
             if entry.label not in labels:
                 labels.append(entry.label)
     return reasons
+
+
+def _bound_alone(found: Sequence[Entry], prices: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Submissions with a bound, and no calibrated seconds although a stack was chosen."""
+    priced = {entry.label: prices[entry.run] for entry in found}
+    return [
+        label
+        for label, price in priced.items()
+        if price["stack"] and price["calibrated_seconds"] is None and price["bound_seconds"] is not None
+    ]
 
 
 def _choose_run(label: str, runs: Mapping[str, str]) -> str | None:

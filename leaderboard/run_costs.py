@@ -47,9 +47,12 @@ def show(database: Database, detail: RunDetail) -> None:
 
 def _figures(summary: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     error = found["calibrated_error_p90"]
-    spread = (
-        f"error, p90: ± {error:.0%}" if error is not None else "no error is known" if found["stack"] else "no stack"
-    )
+    if error is not None:
+        spread = f"error, p90: ± {error:.0%}"
+    elif found["stack"] and found["calibrated_seconds"] is None:
+        spread = "no stack was fitted to a program that it runs on the host"
+    else:
+        spread = "no error is known" if found["stack"] else "no stack"
     return [
         ("Calibrated", _milliseconds(found["calibrated_seconds"]), spread),
         ("Bound", _milliseconds(found["bound_seconds"]), "no implementation is faster"),

@@ -29,7 +29,7 @@ from harness.contract import (
     Usage,
     Workload,
 )
-from harness.efficiency.search_work import flat_scan
+from harness.efficiency.search_work import flat_scan, vector
 from harness.efficiency.work import Observed, Stage, Work, tallied
 from harness.metrics.ranking import DESCRIPTIONS, RankingScorer
 from harness.provenance import code_version, environment
@@ -83,6 +83,7 @@ class Filler:
         observes_cost: bool = True,
         half_width: float = 0.05,
         scanned: int = 0,
+        by_faiss: bool = False,
         repeats: Sequence[float] = (),
         floor: bool = False,
         curves: dict[str, list[tuple[float, float]]] | None = None,
@@ -101,7 +102,8 @@ class Filler:
         predictions = [Prediction(id, answer) for id in ids]
         recorder.add_block(0, predictions, cost)
         if scanned:
-            work = Work((Stage("search", once=flat_scan(scanned, 384), index_bytes=1536 * scanned),))
+            scan = Stage("search", once=flat_scan(scanned, 384), index_bytes=1536 * scanned)
+            work = Work((Stage("search", device="host", once=vector(scanned)) if by_faiss else scan,))
             recorder.account(work, Observed(tuple(repeats), 2, "process CPU") if repeats else None, "")
         recorder.end_attempt("done" if state == "done" else "failed", log)
         if state == "failed":

@@ -59,6 +59,16 @@ def test_runs_without_counts_are_named_with_the_reason(filler, page):
     assert "against CPU seconds" in shown.chart, "what all runs have"
 
 
+def test_a_program_on_the_host_that_no_stack_describes_has_a_bound_alone(filler, page):
+    key = filler.run("graph", GOOD, scanned=1000, by_faiss=True)
+    shown = page()
+    row = shown.table(RUNS).iloc[0]
+    assert row["Bound (ms)"] > 0
+    assert row.isna()["Calibrated (ms)"]
+    assert "Bound alone: graph (no stack was fitted" in shown.text
+    assert "no stack was fitted to a program" in page(file="run_page.py", run=key).text
+
+
 def test_the_page_of_a_run_shows_stages_operations_and_memory(filler, page):
     key = filler.run("dense", GOOD, scanned=1_000_000, repeats=STEADY)
     shown = page(file="run_page.py", run=key)
