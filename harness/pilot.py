@@ -1,9 +1,10 @@
-"""An estimate of a run's time and memory from two small pilots of it, without touching the results.
+"""An estimate of a run's time and memory from small pilots of it, without touching the results.
 
-Each pilot is the real worker on the first documents (or training examples) and a few examples. Two sizes give a
-line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or so on a quiet
-machine, worse on a busy one: enough to decide between now and overnight. Memory is the same, unless the model knows a
-bound on what it holds for a corpus (`held_bytes`): then it is the large pilot's, and that.
+Each pilot is the real worker on some of the documents (or training examples) and a few examples. A model that is quick
+gets larger ones: among few documents nearly every word is new, so an index seems to grow faster than it does. The two
+largest sizes give a line, cost = fixed + each × n, which is drawn out to the full size. Good within a factor of two or
+so on a quiet machine, worse on a busy one: enough to decide between now and overnight. Memory is the same, unless the
+model knows a bound on what it holds for a corpus (`held_bytes`): then it is the large pilot's, and that.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,10 @@ from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
 
 _SIZES = (32, 160)
+_LARGER = (1280, 10240)
+"""Documents of further pilots, each made if the one before it took less than `_QUICK_SECONDS`."""
+_QUICK_SECONDS = 1.0
+"""Of the processor: by the clock a loaded machine has no quick models."""
 _EXAMPLES = 8
 _PILOT_SECONDS = 120.0
 
@@ -59,9 +64,9 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     workload = load(task, places)
     harness_rss_bytes = high_water_bytes()
     full = _prepared_records(workload.inputs)
-    sizes = sorted({min(size, full) for size in _SIZES})
     with tempfile.TemporaryDirectory(prefix="harness-pilot-") as folder:
-        trials = [_trial(submission, workload, size, Path(folder) / str(size)) for size in sizes]
+        trials = _trials(submission, workload, full, Path(folder))
+    sizes = [trial.records for trial in trials]
     small, large = trials[0], trials[-1]
     span = max(1, sizes[-1] - sizes[0])
     batches = -(-len(workload.examples) // batch_size(submission))
@@ -100,10 +105,29 @@ class _Trial:
     predict: Cost
     examples: int
     index_ram_bytes: int
+    records: int
+
+    @property
+    def cpu_seconds(self) -> float:
+        return self.prepare.cpu_seconds + self.predict.cpu_seconds
 
     @property
     def peak_rss_bytes(self) -> int:
         return max(self.prepare.peak_rss_bytes, self.predict.peak_rss_bytes)
+
+
+def _trials(submission: Submission, workload: Workload, full: int, folder: Path) -> list[_Trial]:
+    """The two largest pilots that were made, or the one of a set that is no larger than it."""
+    inputs = workload.inputs
+    if inputs.corpus is not None and full > _LARGER[-1]:  # a large corpus is read once for all pilots
+        sample = _first_documents(inputs.corpus, _LARGER[-1], folder / "sample.jsonl")
+        workload = replace(workload, inputs=msgspec.structs.replace(inputs, corpus=sample))
+    trials = [_trial(submission, workload, size, folder / str(size)) for size in sorted({min(s, full) for s in _SIZES})]
+    for size in _LARGER if inputs.corpus is not None else ():
+        if trials[-1].records == full or trials[-1].cpu_seconds > _QUICK_SECONDS:
+            break
+        trials.append(_trial(submission, workload, min(size, full), folder / str(size)))
+    return trials[-2:]
 
 
 def _trial(submission: Submission, workload: Workload, size: int, folder: Path) -> _Trial:
@@ -126,7 +150,7 @@ def _trial(submission: Submission, workload: Workload, size: int, folder: Path) 
         predicted = _until(worker, Predicted)
     finally:
         worker.stop()
-    return _Trial(prepared.cost, predicted.cost, len(examples), prepared.prepared.index_ram_bytes or 0)
+    return _Trial(prepared.cost, predicted.cost, len(examples), prepared.prepared.index_ram_bytes or 0, size)
 
 
 def _until(worker: Worker, wanted: type[Reply]) -> Reply:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from harness import submission
 from harness.contract import Places
+from harness.loading import load
 from harness.models.static import Static, StaticConfig
-from harness.pilot import estimate
+from harness.pilot import _trial, estimate
 from tasks.beir import FAMILY
 
 MEGABYTE = 10**6
@@ -43,6 +46,25 @@ def test_memory_of_a_dense_run_is_bounded_before_it_starts(tmp_path: Path, place
     ]
     assert held(200, 1001) < estimates[0] < held(200, 1001) + 500 * MEGABYTE
     assert held(20_000, 1001) < estimates[1] < held(20_000, 1001) + 500 * MEGABYTE, "not a line through noise"
+
+
+def test_a_vocabulary_that_stops_growing_is_not_drawn_out_as_if_it_went_on(tmp_path: Path, places: Places) -> None:
+    file = tmp_path / "bm25.yaml"
+    file.write_text("name: bm25\nmodel:\n  kind: bm25\n")
+    order, words = random.Random(0), [f"word{number}" for number in range(20_000)]
+    weights = list(accumulate(1 / (rank + 1) for rank in range(len(words))))
+    folder = folder_of(tmp_path, 40_000)
+    lines = [
+        json.dumps({"_id": f"d{number}", "text": " ".join(order.choices(words, cum_weights=weights, k=40))})
+        for number in range(40_000)
+    ]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    task, of = FAMILY.open(folder), submission.load(file)
+    (tmp_path / "whole").mkdir()
+    whole = _trial(of, load(task, places), 40_000, tmp_path / "whole" / "run")
+    found = estimate(of, task, places)
+    assert found.note.startswith("from pilots of ")
+    assert 0.7 * whole.peak_rss_bytes < (found.peak_rss_bytes or 0) < 1.6 * whole.peak_rss_bytes
 
 
 def test_a_bound_grows_with_the_documents_and_the_answers_of_a_batch() -> None:
