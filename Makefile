@@ -26,7 +26,7 @@ $(VENV)/torch:
 	@touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[models,ann,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[models,ann,code,postgres,dev]'
 	@touch $@
 
 lucene: $(VENV)/lucene

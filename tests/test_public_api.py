@@ -100,7 +100,7 @@ def modules_after(statement: str) -> set[str]:
 # --- Who may know whom ----------------------------------------------------------------------------------------------
 
 HELPERS = {"contract", "errors"}
-TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "ids", "records"}
+TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "ids", "records", "source_code"}
 LEADERBOARD_MAY_IMPORT = HELPERS | {
     "store",
     "submission",

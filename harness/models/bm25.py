@@ -40,7 +40,8 @@ class Bm25Config(ModelConfig):
     b: float = Field(default=0.4, ge=0, le=1)
     """How much long documents are held back: 0 not at all, 1 in proportion to their length."""
     tokenizer: TokenizerName = "lucene"
-    """`lucene`: words by Unicode's rules (UAX 29), without possessive 's. `words`: runs of letters and digits."""
+    """`lucene`: words by Unicode's rules (UAX 29), without possessive 's. `words`: runs of letters and digits.
+    `identifiers`: names of program code in their parts, at underscores, digits and capitals."""
     stopwords: StopListName = "lucene"
     """`lucene`: its 33 English stop words. `none`: every word counts."""
     stemmer: StemmerName = "porter"

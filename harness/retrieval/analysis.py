@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
-TokenizerName = Literal["lucene", "words"]
+TokenizerName = Literal["lucene", "words", "identifiers"]
 StopListName = Literal["lucene", "none"]
 StemmerName = Literal["porter", "english", "none"]
 
@@ -24,6 +24,10 @@ this to was will with
 LUCENE_STOP_WORDS = frozenset(_STOP_WORDS.split())
 """`EnglishAnalyzer.ENGLISH_STOP_WORDS_SET`, 33 words."""
 
+_PATTERNS = {
+    "words": re.compile(r"\w+"),
+    "identifiers": re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_A-Za-z]+"),
+}
 _APOSTROPHES = ("'", "’", "＇")
 
 
@@ -31,7 +35,8 @@ class Analyzer:
     """Turns text into terms.
 
     tokenizer: `lucene` splits at Unicode word boundaries (UAX 29) and drops the possessive 's; `words` takes
-    runs of letters, digits and underscores. stopwords: `lucene` (33 English words) or `none`. stemmer:
+    runs of letters, digits and underscores; `identifiers` takes names of program code apart, at underscores, digits
+    and capitals (`parseHTTPUrl_v2`: parse, http, url, v, 2). stopwords: `lucene` (33 English words) or `none`. stemmer:
     `porter` (as Lucene has it), `english` (Snowball's "Porter 2") or `none`.
     """
 
@@ -41,7 +46,7 @@ class Analyzer:
         stopwords: StopListName = "lucene",
         stemmer: StemmerName = "porter",
     ) -> None:
-        self._tokens = _lucene_tokens if tokenizer == "lucene" else re.compile(r"\w+").findall
+        self._tokens = _lucene_tokens if tokenizer == "lucene" else _PATTERNS[tokenizer].findall
         self._stop_words = LUCENE_STOP_WORDS if stopwords == "lucene" else frozenset[str]()
         self._stem = _stemmer(stemmer)
 
