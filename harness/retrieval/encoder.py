@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last", "max"]
-AutoClass = Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification"]
+AutoClass = Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification", "T5EncoderModel"]
 PACKAGE = "package:"
 _DENSE_LAYER = "1_Dense/*.safetensors"
 """Where sentence-transformers, and so PyLate, keep a linear map."""
@@ -105,8 +105,10 @@ def device_named(device: str) -> str:
     return available if device == "auto" else device
 
 
-def load_model(auto: AutoClass, folder: Path, dtype: str, max_length: int) -> Any:
+def load_model(auto: AutoClass, folder: Path, dtype: str, max_length: int, *, pooled: bool = False) -> Any:
     """A model of a folder by one of transformers' auto classes, for texts of up to `max_length` tokens.
+
+    `pooled` says that its pooling head is used.
 
     Raises `SubmissionError` if tensors are missing, which transformers would fill with random numbers, or if it has
     too few positions.
@@ -126,7 +128,7 @@ def load_model(auto: AutoClass, folder: Path, dtype: str, max_length: int) -> An
     except (OSError, ValueError) as error:
         raise SubmissionError(f"cannot load the encoder in {folder}: {error}") from error
     # A pooling head that we do not use is often left out of sentence encoders.
-    unused = "pooler" if auto == "AutoModel" else None
+    unused = "pooler" if auto == "AutoModel" and not pooled else None
     missing = sorted(name for name in report["missing_keys"] if not (unused and unused in name))
     if missing:
         raise SubmissionError(
