@@ -2,7 +2,7 @@
 
     python benchmarks/needle.py
 
-Prints JSON: the largest haystack (13,438 pairs, 1.08 MB) with its questions for each kind of task; a whole task of the
+Prints JSON: the largest haystack (12,600 pairs, 1.01 MB) with its questions for each kind of task; a whole task of the
 largest size; and 10,000 answers of mixed kinds at the largest size, where looking for an invented UUID costs most.
 Minimum and median of five rounds, imports outside the clock. The peer is `json.dumps` of as many `uuid.uuid4()`.
 """

@@ -91,10 +91,16 @@ def tasks_for(submission: Submission, asked: Asked, places: Places) -> Sequence[
 def _all_that_fit(submission: Submission, offers: frozenset[str], places: Places) -> list[Task]:
     if not submission.observes_cost:
         raise InputError(
-            f"the answers of {submission.name!r} belong to one task", hint="Say which: --task beir/scifact, say."
+            f"{submission.name!r} is answered elsewhere, so its tasks have to be named",
+            hint="Say which: --task beir/scifact, say.",
         )
-    fitting = [task for task in registry.tasks() if task.card.needs <= offers and not task.card.only_by_name]
-    found = [task for task in fitting if task.status(places).ready]
+    ready = [t for t in registry.tasks() if t.card.needs <= offers and t.status(places).ready]
+    found = [t for t in ready if not t.card.on_request]
+    if ready and not found:
+        raise InputError(
+            f"the {len(ready)} tasks that {submission.name!r} can do run only where they are named",
+            hint=f"Name a task or a suite, such as --task {ready[0].card.name}; `harness tasks` lists them.",
+        )
     if not found:
         raise InputError(
             f"there is no task for {submission.name!r} (it offers {', '.join(sorted(offers))})",

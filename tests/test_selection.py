@@ -50,3 +50,9 @@ def test_a_folder_named_twice_runs_once(command: Command, submission: Path, tmp_
     ended = command("eval", submission, "--task", "beir:books", "--task", "beir:./books", "--json")
     assert {outcome["run"] for outcome in json.loads(ended.out)} == {json.loads(ended.out)[0]["run"]}
     assert re.search(r"^beir:books  ", command("results").out, re.MULTILINE), "a name of its own needs no digest"
+
+
+def test_what_takes_hours_runs_only_where_it_is_named(command: Command, submission: Path) -> None:
+    needle = Path(__file__).parent.parent / "submissions" / "needle-lookup.yaml"
+    checked = json.loads(command("check", needle, "--json").out)
+    assert [task["task"] for task in checked["tasks"]] == [f"needle/single/{pairs}" for pairs in (2, 4, 8, 12, 25)]

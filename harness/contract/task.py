@@ -50,10 +50,11 @@ class TaskCard:
     description: str
     generated: bool = False
     """True when the data was made by a program, not collected."""
-    only_by_name: bool = False
-    """True if it runs only where it is named: it would mislead, or take very long."""
     marks: tuple[str, ...] = ()
     """What a reader must know before comparing, in two or three words: `random split`, `order has no meaning`."""
+    on_request: bool = False
+    """True for a task that runs where it is named only: one that would mislead, one of very many, or one that takes
+    hours."""
     licence: str = "unknown"
     citation: str = ""
     url: str = ""

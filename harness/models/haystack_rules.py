@@ -13,9 +13,14 @@ from random import Random
 from typing import ClassVar, Literal
 
 from harness.config import ModelConfig
-from harness.contract import Example, Failure, Output, Prediction, Prompt, Resources, Texts
+from harness.contract import Example, Failure, Output, Prediction, Prompt, Resources, Texts, Usage
+from harness.efficiency.ledger import Operation, Phase
+from harness.efficiency.work import Stage, Work
 
 _BATCH_SIZE = 32
+_BYTES_PER_PAIR = 80
+"""Of two UUIDs as JSON: what is read of a pair, at least once."""
+_STAGE = "read"
 _QUOTED = re.compile(r'"([^"\s]+)"')
 
 
@@ -50,17 +55,26 @@ class HaystackRules:
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """A quoted value for each example, or a JSON list where the question asks for one."""
-        return [Prediction(example.id, self._output(example)) for example in examples]
+        return [Prediction(example.id, *self._answered(example)) for example in examples]
 
-    def _output(self, example: Example) -> Output:
+    def phases(self) -> Work:
+        """Reading the object, pair by pair, on the host."""
+        read = Operation("pair", "scan", "float32", 1.0, 0.0, float(_BYTES_PER_PAIR), 0.0)
+        return Work((Stage(_STAGE, device="host", each={"documents": Phase(_STAGE, (read,))}),))
+
+    def _answered(self, example: Example) -> tuple[Output, tuple[Usage, ...]]:
+        """The answer, and as work the pairs of the object."""
         prompt = example.input.text if isinstance(example.input, Prompt) else str(example.input)
         before, end, question = prompt.rpartition("}\n")
         pairs = self._read(before + end.strip()) if end else None
         if pairs is None:
-            return Failure("unanswered", "the prompt does not begin with a JSON object of texts")
+            return Failure("unanswered", "the prompt does not begin with a JSON object of texts"), ()
         digest = hashlib.sha256(f"{self._seed} {example.id}".encode()).hexdigest()
         values = self._rule(pairs, question, Random(digest))
-        return Texts([json.dumps(values if "list" in question else values[0])]) if values else Failure("unanswered")
+        usage = (Usage(_STAGE, documents=len(pairs.pairs)),)
+        if not values:
+            return Failure("unanswered"), usage
+        return Texts([json.dumps(values if "list" in question else values[0])]), usage
 
     def _read(self, text: str) -> _Object | None:
         """The object; questions of one haystack come one after the other, so the last is kept."""

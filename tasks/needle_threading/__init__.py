@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.contract import Suite, Task
 from tasks.needle_threading.haystack import BYTES_PER_PAIR
 from tasks.needle_threading.published import PublishedTask
-from tasks.needle_threading.sizes import PUBLISHED, SMALL, SMALLEST_THREADS
+from tasks.needle_threading.sizes import BY_DEFAULT, PUBLISHED, SMALL, SMALLEST_THREADS
 from tasks.needle_threading.task import KINDS, NeedleTask
 
 _IN_THE_TABLE = ("single", "multiple", "conditional", "threads", "multi-threads")
@@ -23,7 +23,7 @@ class NeedleFamily:
         return list(_tasks())
 
     def suites(self) -> Sequence[Suite]:
-        """A suite for each kind over its sizes, and one for each size over the five kinds of the paper's table."""
+        """For each kind over its sizes, for each size over the kinds of the paper's table, and the small default."""
         from tasks.needle_threading.scorer import METRICS
 
         kinds = [
@@ -45,7 +45,14 @@ class NeedleFamily:
             )
             for label, pairs in PUBLISHED.items()
         ]
-        return [*kinds, *sizes]
+        small = Suite(
+            name="needle/small",
+            members=tuple(f"needle/single/{pairs}" for pairs in BY_DEFAULT),
+            metrics=METRICS,
+            description="The value of a key, in haystacks that a small language model can read.",
+            sizes=tuple(pairs * BYTES_PER_PAIR for pairs in BY_DEFAULT),
+        )
+        return [*kinds, *sizes, small]
 
     def open(self, path: Path) -> Task:
         """A file of the data set that the paper published. Raises `harness.errors.DataError` if it is none."""

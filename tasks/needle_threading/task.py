@@ -13,7 +13,7 @@ from tasks.needle_threading import questions
 from tasks.needle_threading.haystack import BYTES_PER_PAIR
 from tasks.needle_threading.questions import Asked, Question
 from tasks.needle_threading.scorer import HaystackText, NeedleScorer
-from tasks.needle_threading.sizes import token_label
+from tasks.needle_threading.sizes import BY_DEFAULT, token_label
 
 PROTOCOL = "needle-1"
 CITATION = (
@@ -67,6 +67,7 @@ class NeedleTask:
                 f"({self.pairs * BYTES_PER_PAIR:,} bytes{tokens})."
             ),
             generated=True,
+            on_request=self.kind.name != "single" or self.pairs not in BY_DEFAULT,
             licence="Apache-2.0",
             citation=CITATION,
             url=URL,

@@ -39,7 +39,7 @@ def _tasks(data_set: DataSet) -> Iterator[FlowTask]:
             families = "The families are dos, probe, r2l and u2r."
             yield _variant(plain, "families", families, names_families=True)
             yield _variant(
-                plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, only_by_name=True, marks=(NO_ORDER,)
+                plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, on_request=True, marks=(NO_ORDER,)
             )
             yield _random(data_set, plain, "train")
     elif data_set.name == "unsw-nb15":
@@ -54,7 +54,7 @@ def _tasks(data_set: DataSet) -> Iterator[FlowTask]:
         plain = replace(plain, marks=(FILE_ORDER,), dropped=("address", "identifier"), parts=partial(_last, data_set))
         yield plain
         yield _variant(plain, "no-ports", "Without ports.", dropped=("address", "identifier", "port"))
-        yield _variant(plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, only_by_name=True)
+        yield _variant(plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, on_request=True)
     else:
         plain = replace(plain, dropped=("address", "identifier", "time"), parts=partial(_timed, data_set))
         yield plain
@@ -99,7 +99,7 @@ def _random(data_set: DataSet, plain: FlowTask, role: str, *, without_duplicates
         says,
         parts=partial(_drawn, data_set, role, without_duplicates),
         status_of=partial(_status, data_set, (role,)),
-        only_by_name=True,
+        on_request=True,
         marks=(RANDOM,),
     )
 
@@ -142,7 +142,7 @@ def _across() -> Iterator[FlowTask]:
                     dropped=("address", "identifier", "port", "ttl"),
                     parts=pair.parts,
                     status_of=pair.status,
-                    only_by_name=True,
+                    on_request=True,
                 )
 
 

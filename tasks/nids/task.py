@@ -55,7 +55,7 @@ class FlowTask:
     """True if the answer is the family of the attack, and not that it is one."""
     window: int = 1
     generated: bool = False
-    only_by_name: bool = False
+    on_request: bool = False
     marks: tuple[str, ...] = ()
     licence: str
     citation: str
@@ -71,7 +71,7 @@ class FlowTask:
             needs=frozenset({"classes", "rows"}),
             description=self.description,
             generated=self.generated,
-            only_by_name=self.only_by_name,
+            on_request=self.on_request,
             marks=self.marks,
             licence=self.licence,
             citation=self.citation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import registry
-from harness.contract import Example, Failure, Places, Prediction, Prompt, Texts, Workload
+from harness.contract import Example, Failure, Places, Prediction, Prompt, Texts, Usage, Workload
 from harness.models.haystack_rules import HaystackRules, HaystackRulesConfig
 
 KINDS = ("single", "multiple", "conditional", "threads", "multi-threads", "branched")
@@ -27,7 +27,7 @@ def load(kind: str, pairs: int, places: Places) -> Workload:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lookup_is_right_on_every_task_by_every_metric(kind: str, places: Places) -> None:
-    for pairs in (25, 107):
+    for pairs in (25, 100):
         workload = load(kind, pairs, places)
         for metric in ("accuracy", "strict_accuracy", "exact", "hops"):
             assert score("lookup", workload, metric) == 1, (pairs, metric)
@@ -36,7 +36,7 @@ def test_lookup_is_right_on_every_task_by_every_metric(kind: str, places: Places
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("short_cut", ["last_value", "random_value", "no_key"])
 def test_no_short_cut_passes(kind: str, short_cut: str, places: Places) -> None:
-    assert score(short_cut, load(kind, 213, places)) < 0.3
+    assert score(short_cut, load(kind, 200, places)) < 0.3
 
 
 def test_short_cuts_find_what_they_are_for(places: Places) -> None:
@@ -44,7 +44,9 @@ def test_short_cuts_find_what_they_are_for(places: Places) -> None:
     haystack = '{"a": "b", "x": "y", "b": "c"}\n'
     asked = Example("q", Prompt(f'{haystack}follow the thread. Key: "a"\n Corresponding value: '))
     for name in ("lookup", "last_value", "no_key"):
-        assert rule(name).predict([asked]) == [Prediction("q", Texts(['"c"']))]
+        assert rule(name).predict([asked]) == [Prediction("q", Texts(['"c"']), (Usage("read", documents=3),))]
+    (stage,) = rule("lookup").phases().stages
+    assert (stage.name, stage.device) == ("read", "host")
 
 
 def test_the_random_rule_depends_on_the_seed_and_on_nothing_else(places: Places) -> None:

@@ -71,7 +71,7 @@ def test_intervals_are_those_of_the_figures() -> None:
     (score,) = [
         score
         for score in scores_of("needle_threading")
-        if (score.task, score.model) == ("needle_threading/single_needle/1.2k", "Claude 3 Haiku")
+        if (score.task, score.model) == ("needle/single/25", "Claude 3 Haiku")
     ]
     assert (score.value, score.low, score.high, score.kind) == (1.0, 0.935, 1.0, "published_figure")
 

@@ -68,7 +68,7 @@ def test_of_unsw_the_missing_half_is_named_and_the_draw_is_badged(data_root: Pat
     status = registry.task("nids/unsw-nb15").status(places)
     assert (status.state, "175,341 flows is missing" in status.hint) == ("manual", True)
     drawn = registry.task("nids/unsw-nb15/random-split-deduplicated")
-    assert drawn.card.marks == ("random split",) and drawn.card.only_by_name
+    assert drawn.card.marks == ("random split",) and drawn.card.on_request
     workload = drawn.load(places)
     assert workload.facts["duplicates_removed"] == 28_386
     assert "id" not in {column.name for column in workload.inputs.request.columns}
