@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,6 +151,7 @@ class Check:
 
     def _add(self, field: KeyPath, what: str, hint: str) -> None:
         where = f"{_dotted(field)}: " if field else ""
+        hint = hint.replace("Did", "did", 1) if hint.startswith("Did you mean") else hint
         self._found.append((self.file.lines[self.file.nearest(field)], f"{where}{what}{'; ' if hint else ''}{hint}"))
 
 
@@ -172,7 +174,15 @@ def _advice(detail: ErrorDetails) -> str:
     expected, found = detail["type"], detail["input"]
     if expected == "string_type" and isinstance(found, int | float):
         return "put it in quotes"
-    return "write it without quotes" if expected in ("int_type", "float_type") and isinstance(found, str) else ""
+    return "write it without quotes" if isinstance(found, str) and _is_number(found, expected) else ""
+
+
+def _is_number(text: str, expected: str) -> bool:
+    readers = {"int_type": int, "float_type": float}
+    try:
+        return expected in readers and isfinite(readers[expected](text))
+    except ValueError:
+        return False
 
 
 def _nearest_key(key: str, schema: type[BaseModel], nested: bool) -> str:

@@ -223,7 +223,7 @@ model:
         "9: model.prefix: expected text, found 5; put it in quotes",
         "10: model.batch_size: expected a value greater than or equal to 1, found 0",
         "13: model.stages.1.dept: unknown key; did you mean 'depth'?",
-        "14: model.options.a: expected an integer, found 'x'; write it without quotes",
+        "14: model.options.a: expected an integer, found 'x'",
     ]
     assert errors[-1].startswith("15: model.frobnicate: unknown key; known keys: batch_size, k1, ")
 
@@ -235,7 +235,7 @@ model:
         ("name: t\nmodel:\n", "2: model: expected indented keys and values below it, found nothing"),
         ("name: t\nmodel: toy\n", "2: model: expected indented keys and values below it, found 'toy'"),
         ("name: t\nmodel:\n  kind: toy-code\n", "2: model.path: missing"),
-        ("name: t\nmodel:\n  kind: tyo\n", "3: model.kind: there is no model 'tyo'; Did you mean 'toy'?"),
+        ("name: t\nmodel:\n  kind: tyo\n", "3: model.kind: there is no model 'tyo'; did you mean 'toy'?"),
         ("name: t\nmodel:\n  kind: toy\n  weights: gone\n", "2: model: cannot read "),
         (
             "name: t\nmodel:\n  kind: toy-code\n  path: x\n  parts:\n  - w.bin\n  - gone\n",
@@ -425,7 +425,7 @@ stages:
     assert errors == [
         "4: stages.0.k3: unknown key; did you mean 'k1'?",
         "6: stages.1.k3: unknown key; did you mean 'k1'?",
-        "7: stages.2.kind: there is no model 'fus'; Did you mean 'fuse'?",
+        "7: stages.2.kind: there is no model 'fus'; did you mean 'fuse'?",
         "8: stages.3: expected indented keys and values below it, found 'toy'",
         *[error for error in errors if error.startswith("9: stages.4.kind: missing; one of ")],
         "11: stages.5.method: expected 'reciprocal_rank' or 'weighted_sum', found 'product'",
