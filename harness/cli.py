@@ -244,6 +244,7 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
 @click.option("--dtype", help="bfloat16, float16 or float32.  [default: the target's, or bfloat16]")
 @click.option("--weights", help="Store matrices as int8 or int4 (groups of 32; also int4-g64, int4-g128, int4-g256).")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Write the roofline (.html, .svg, .png).")
+@click.option("--claimed-seconds", type=float, help="Reject the claim that the request takes S, if S is impossible.")
 @click.option("--validate", is_flag=True, help="Recompute the held-out errors of the stacks (or of --stack) instead.")
 @click.option(
     "--measurements",
@@ -255,7 +256,13 @@ def check(file: Path, tasks: tuple[str, ...], data: Path | None, allow_code: boo
     _json,
 )
 def profile(
-    target: str | None, plot: Path | None, validate: bool, measurements: Path | None, as_json: bool, **asked: Any
+    target: str | None,
+    plot: Path | None,
+    claimed_seconds: float | None,
+    validate: bool,
+    measurements: Path | None,
+    as_json: bool,
+    **asked: Any,
 ) -> None:
     """Compute what a model would take and need on reference hardware, without running it.
 
@@ -266,7 +273,7 @@ def profile(
     if validate or measurements:
         profiling.show_validation(asked["stack"], measurements, validate=validate, as_json=as_json)
     else:
-        profiling.show(target, asked, plot=plot, as_json=as_json)
+        profiling.show(target, asked, plot=plot, claimed_seconds=claimed_seconds, as_json=as_json)
 
 
 @cli.group()

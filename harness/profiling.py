@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from harness.efficiency.profile import Profile
 
 
-def show(target: str | None, asked: dict[str, Any], *, plot: Path | None, as_json: bool) -> None:
-    """Print the profile of a target."""
+def show(
+    target: str | None, asked: dict[str, Any], *, plot: Path | None, claimed_seconds: float | None, as_json: bool
+) -> None:
+    """Print the profile of a target. Raises `ImpossibleClaim` if its request is claimed to be faster than its bound."""
     from harness.efficiency.model_configs import shipped_configs
+    from harness.efficiency.pricing import check_claim
     from harness.efficiency.profile import profile
     from harness.efficiency.profile_counts import Asked
     from harness.efficiency.roofline_chart import check_plot, write_plot
@@ -27,6 +30,8 @@ def show(target: str | None, asked: dict[str, Any], *, plot: Path | None, as_jso
     if plot is not None:
         check_plot(plot)
     found = profile(target, Asked(**asked))
+    if claimed_seconds is not None:
+        check_claim(claimed_seconds, found.request.bound_seconds, f"{target} on {_where(found)}")
     if plot is not None:
         write_plot(found.roofline, plot, title=f"{target} on {found.asked.hardware}")
     if as_json:
@@ -35,14 +40,17 @@ def show(target: str | None, asked: dict[str, Any], *, plot: Path | None, as_jso
         _show(found)
 
 
+def _where(found: Profile) -> str:
+    return f"{found.asked.accelerators} × {found.asked.hardware}"
+
+
 def _show(found: Profile) -> None:
     asked = found.asked
-    where = f"{asked.accelerators} × {asked.hardware}"
     basis = f"stack {asked.stack}" if asked.stack else "no stack: bound only"
     code = " [own code]" if found.runs_code else ""
     print(
         f"{plain(found.target)}{code}: {found.parameters:,} parameters, {found.weights}, {found.attention} attention, "
-        f"{where}, {basis}\n"
+        f"{_where(found)}, {basis}\n"
     )
     columns = ["phase", "FLOPs", "bytes", "peak activations", "bound", "calibrated"]
     rows = [

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 _NAMED = 3
 
 
-def show(phases: Sequence[tuple[Phase, float]], side: Side, accelerators: int = 1) -> None:
-    """Draw phases, with how often each runs, under the roofs of a side's hardware; nothing if they have no points.
+def show(phases: Sequence[tuple[Phase, float]], side: Side, accelerators: int = 1) -> bool:
+    """Draw phases, with how often each runs, under the roofs of a side's hardware; False if they have no points.
 
     `StageSeconds.phases` are such phases. Raises `InputError` as `roofline` does.
     """
     found = roofline(phases, side.hardware, side.stack, max(accelerators, 1))
-    if any(point.flops for point in found.points):
-        colours = DARK if st.context.theme.type == "dark" else LIGHT
-        drawn = chart(found, colours).configure_axis(labelColor=colours[2], titleColor=colours[2])
-        st.altair_chart(drawn, width="stretch", alt=described(found))
+    if not any(point.flops for point in found.points):
+        return False
+    colours = DARK if st.context.theme.type == "dark" else LIGHT
+    drawn = chart(found, colours).configure_axis(labelColor=colours[2], titleColor=colours[2])
+    st.altair_chart(drawn, width="stretch", alt=described(found))
+    return True
 
 
 def described(found: Roofline) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from harness.efficiency.closed_form import averaged
+from harness.efficiency.ledger import Phase
 from harness.efficiency.pricing import OF_THE_HOST
 from harness.efficiency.run_prices import columns
-from harness.efficiency.serving import Price, StageSeconds, price
+from harness.efficiency.serving import Price, Reference, StageSeconds, price
+from harness.efficiency.work import Stage
 from harness.errors import InputError
 from harness.store import Database, read_work
 from harness.store.read import RunDetail
-from leaderboard import costs, text
+from leaderboard import costs, roofline, text
 
 _LARGEST = 8
 
@@ -41,6 +44,7 @@ def show(database: Database, detail: RunDetail) -> None:
         _show_stages(priced)
     with right:
         _show_operations(priced)
+    _show_rooflines(work.stages, priced, on)
     text.facts(_memory(priced, found, summary))
     text.note(f"Counted operations: ledger {work.ledger_digest[:12]}, priced on {on}, one example at a time.")
 
@@ -106,6 +110,29 @@ def _show_operations(priced: Price) -> None:
         column_config={"FLOPs": number, "Bytes": number},
         alt="Operations that move most bytes",
     )
+
+
+def _show_rooflines(stages: Sequence[Stage], priced: Price, on: Reference) -> None:
+    """One chart for each hardware and stack that stages with arithmetic run on; nothing if there are none."""
+    by_name = {stage.name: stage for stage in stages}
+    grouped: defaultdict[tuple[str, str], list[StageSeconds]] = defaultdict(list)
+    for stage in priced.stages:
+        grouped[stage.hardware, stage.stack].append(stage)
+    for found in grouped.values():
+        side = on.side(by_name[found[0].name])
+        shared = priced.accelerators if found[0].device == "accelerator" else 1
+        phases = [(phase, times) for stage in found for phase, times in _averages(stage)]
+        if roofline.show(phases, side, shared):
+            software = f"as {side.stack.name} is calibrated" if side.stack else "at the bound"
+            text.note(f"Roofline of an average example on {side.hardware.name}, {software}: a point an operation.")
+
+
+def _averages(stage: StageSeconds) -> list[tuple[Phase, float]]:
+    """One phase for all the lengths that examples have, or the chart would have a point for each."""
+    alike: defaultdict[tuple[Any, ...], list[tuple[Phase, float]]] = defaultdict(list)
+    for phase, times in stage.phases:
+        alike[phase.name, *((o.name, o.dtype) for o in phase.operations)].append((phase, times))
+    return [(averaged(phases), sum(times for _, times in phases)) for phases in alike.values()]
 
 
 def _operations(stage: StageSeconds) -> list[tuple[str, float, float]]:

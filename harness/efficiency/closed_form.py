@@ -7,9 +7,10 @@ table of prompt lengths. The form, without the context terms, is Narayanan et al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from harness.efficiency.hardware import Hardware
@@ -67,6 +68,14 @@ class Polynomial:
             layers=first.layers,
             unpriced=first.unpriced,
         )
+
+
+def averaged(phases: Sequence[tuple[Phase, float]]) -> Phase:
+    """The mean of phases that are sizes of the same operations, each with how often it runs."""
+    first, often = phases[0][0], sum(times for _, times in phases)
+    weights = [times / often for _, times in phases]
+    columns = zip(*(phase.operations for phase, _ in phases), strict=True)
+    return msgspec.structs.replace(first, operations=tuple(combined(column, weights) for column in columns))
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def bound_seconds(phase: Phase, hardware: Hardware, accelerators: int = 1) -> fl
 
 def check_claim(observed_seconds: float, bound_seconds: float, what: str) -> None:
     """Raises `ImpossibleClaim` for a measurement that is faster than physics allows."""
-    if observed_seconds < bound_seconds:
+    if not observed_seconds >= bound_seconds:
         raise ImpossibleClaim(
             f"{what} is claimed to take {observed_seconds:.3g} s, but cannot take less than {bound_seconds:.3g} s",
             hint="Check shapes, batch, dtype and number of accelerators; skipped padding must not be counted.",

@@ -233,6 +233,11 @@ def test_validation_is_within_what_is_promised(command: Command) -> None:
         (("llava-1.5-7b", "--images", 1, "--image-size", 100), "336 pixels"),
         (("gpt2", "--plot", "roofline.pdf"), ".html or .svg or .png"),
         (("gpt2", "--plot", "nowhere/roofline.html"), "there is no folder"),
+        (
+            ("gpt2", "--claimed-seconds", 1e-4),
+            "gpt2 on 1 × A100-80GB-SXM is claimed to take 0.0001 s, but cannot take less",
+        ),
+        (("gpt2", "--claimed-seconds", "nan"), "is claimed to take nan s"),
         (("gpt2", "--hardware", "V100-SXM2-32GB"), "no peak_flops.bfloat16"),
         (("no/such-model",), "cannot get the configuration"),
         (("missing.yaml",), "there is no file missing.yaml"),
@@ -243,6 +248,12 @@ def test_mistakes_get_a_sentence(command: Command, arguments: tuple[object, ...]
     ended = command("profile", *arguments)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_a_claim_slower_than_the_bound_is_possible(command: Command, tmp_path: Path) -> None:
+    bound = profile(command, written(tmp_path))["request"]["bound_seconds"]
+    assert command("profile", written(tmp_path), "--claimed-seconds", bound).code == 0
+    assert command("profile", written(tmp_path), "--claimed-seconds", bound * 0.999).code == 2
 
 
 def broken(**changes: object) -> dict[str, object]:

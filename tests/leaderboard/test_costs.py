@@ -77,6 +77,8 @@ def test_the_page_of_a_run_shows_stages_operations_and_memory(filler, page):
     assert (stage["Stage"], stage["On"]) == ("search", "H100-SXM")
     assert stage["Bytes"] == pytest.approx(1536e6 + 8e6)
     assert shown.table("Operations").iloc[0]["Operation"] == "inner_products"
+    assert "Roofline on H100-SXM. Largest operations: inner_products" in shown.chart
+    assert "Roofline of an average example on H100-SXM, as fastertransformer-encoders is calibrated" in shown.text
     for words in ("1.54 GB", "Accelerators needed", "fastest of 5 repeats over 2 examples", "no error is known"):
         assert words in shown.text
 

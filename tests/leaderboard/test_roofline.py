@@ -22,8 +22,8 @@ def page() -> None:
     from tests.leaderboard.test_roofline import PRODUCT, SCAN
 
     side = Side(hardware("A100-80GB-SXM"), stack("gpt-fast"))
-    roofline.show([(Phase("encode", (PRODUCT, SCAN)), 1.0)], side)
-    roofline.show([(Phase("search", (SCAN,)), 1.0)], side)
+    assert roofline.show([(Phase("encode", (PRODUCT, SCAN)), 1.0)], side)
+    assert not roofline.show([(Phase("search", (SCAN,)), 1.0)], side)
 
 
 def test_what_computes_is_drawn_and_a_scan_alone_is_not() -> None:
