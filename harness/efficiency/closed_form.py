@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from harness.efficiency.counts import Placed
 from harness.efficiency.hardware import Hardware
 from harness.efficiency.ledger import Phase, combined
-from harness.efficiency.pricing import Estimate, PhaseTable, Placed, bound_seconds
+from harness.efficiency.pricing import Estimate, PhaseTable, bound_seconds
 from harness.efficiency.stacks import Stack
 from harness.errors import InputError
 

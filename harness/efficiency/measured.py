@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from harness.efficiency import search_work
+from harness.efficiency.counts import Placed
 from harness.efficiency.gpt_shapes import Shape, decode, encode, prefill
 from harness.efficiency.hardware import hardware
-from harness.efficiency.pricing import Placed
 from harness.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.efficiency.counts import Counts, Placed
 from harness.efficiency.hardware import Hardware
-from harness.efficiency.ledger import Operation, Phase
-from harness.efficiency.products import MATRIX_UNITS, Products
+from harness.efficiency.ledger import Phase
+from harness.efficiency.products import MATRIX_UNITS
 from harness.efficiency.stacks import Constants, Stack, StackForm
 from harness.efficiency.tiling import tiled_flops
 from harness.efficiency.traffic import least_traffic_seconds
@@ -40,16 +41,6 @@ class ImpossibleClaim(InputError):
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A phase on n accelerators, which split every layer between them (tensor parallel)."""
-
-    phase: Phase
-    accelerators: int = 1
-    allreduce_bytes: float = 0.0
-    """Of one all-reduce: batch · tokens · hidden size · element size."""
-
-
-@dataclass(frozen=True)
 class Estimate:
     """Seconds on reference hardware, by basis; calibrated numbers with the p90 of their held-out relative error."""
 
@@ -69,11 +60,15 @@ def estimate(placed: Placed, hardware: Hardware, stack: Stack | None) -> Estimat
 
 def bound_seconds(phase: Phase, hardware: Hardware, accelerators: int = 1) -> float:
     """The least time that the operations can take, one after the other, on ideal kernels and links."""
-    operations = [o for o in phase.operations if o.kind not in (*_BETWEEN_PRODUCTS, *OF_THE_HOST)]
-    traffic = least_traffic_seconds(operations, accelerators, hardware)
-    compute = np.array([_compute_seconds(o, o.flops, hardware) for o in operations]) / accelerators
-    count = np.array([o.count for o in operations])
-    return float(np.sum(count * np.maximum(compute, traffic)))
+    return float(bounds(Counts.of([Placed(phase, accelerators)]), hardware)[0])
+
+
+def bounds(counts: Counts, hardware: Hardware) -> FloatArray:
+    """Bound seconds [phases]. Raises `MissingNumber` for an unknown number of the hardware that the price needs."""
+    takes_time = ~counts.are((*_BETWEEN_PRODUCTS, *OF_THE_HOST))
+    traffic = least_traffic_seconds(counts, takes_time, hardware)
+    compute = _compute_seconds(counts, counts.flops, hardware) / counts.shares
+    return counts.by_phase(np.where(takes_time, counts.count * np.maximum(compute, traffic), 0.0))
 
 
 def check_claim(observed_seconds: float, bound_seconds: float, what: str) -> None:
@@ -108,27 +103,25 @@ class PhaseTable:
     @classmethod
     def of(cls, placed: Sequence[Placed], hardware: Hardware, stack: StackForm) -> PhaseTable:
         """Raises `MissingNumber` for an unknown number of the hardware that the phases need."""
-        operations = [o for p in placed for o in p.phase.operations]
-        shares = np.array([p.accelerators for p in placed for _ in p.phase.operations], float)
-        count = np.array([o.count for o in operations])
-        products = Products.of(operations, shares)
-        flops = _executed_flops(operations, shares, products, hardware, stack)
-        compute = [_compute_seconds(o, f, hardware) for o, f in zip(operations, flops, strict=True)]
-        owner = np.repeat(np.arange(len(placed)), [len(p.phase.operations) for p in placed])
+        return cls.priced(Counts.of(placed), hardware, stack)
+
+    @classmethod
+    def priced(cls, counts: Counts, hardware: Hardware, stack: StackForm) -> PhaseTable:
+        """The same, of phases that were counted before."""
         free = _BETWEEN_PRODUCTS if stack.prices_host_work else (*_BETWEEN_PRODUCTS, *OF_THE_HOST)
-        traffic = [0.0 if o.kind in free else o.bytes_read + o.bytes_written for o in operations]
+        traffic = np.where(counts.are(free), 0.0, counts.read + counts.written)
         bandwidth = hardware.number("bandwidth_bytes_per_second")
-        calls = count * np.array([stack.prices_host_work and o.kind == "call" for o in operations])
-        layers = np.array([p.phase.layers for p in placed], float)
+        calls = counts.count * counts.are(("call",) if stack.prices_host_work else ())
+        allreduces = _ALLREDUCES_PER_LAYER * counts.layers
         return cls(
-            compute=count * np.array(compute),
-            traffic=count * np.array(traffic) / shares / bandwidth,
-            pointwise=count * products.activation_bytes / bandwidth,
-            gathers=np.array([o.kind in _HERE_AND_THERE for o in operations], bool),
-            owner=owner,
-            launches=layers + np.bincount(owner, calls, len(placed)),
-            allreduces=_ALLREDUCES_PER_LAYER * layers * np.array([p.accelerators > 1 for p in placed]),
-            link=_ALLREDUCES_PER_LAYER * layers * np.array([_ring_seconds(p, hardware) for p in placed]),
+            compute=counts.count * _compute_seconds(counts, _executed_flops(counts, hardware, stack), hardware),
+            traffic=counts.count * traffic / counts.shares / bandwidth,
+            pointwise=counts.count * counts.products.activation_bytes / bandwidth,
+            gathers=counts.are(_HERE_AND_THERE),
+            owner=counts.owner,
+            launches=counts.layers + counts.by_phase(calls),
+            allreduces=allreduces * (counts.accelerators > 1),
+            link=allreduces * _ring_seconds(counts, hardware),
             host_overlaps=stack.host == "overlaps",
             on_cpu=stack.runs_on == "cpu",
         )
@@ -174,26 +167,30 @@ class PhaseTable:
         return (np.maximum(device, host) if self.host_overlaps else device + host) + communication
 
 
-def _compute_seconds(operation: Operation, flops: float, hardware: Hardware) -> float:
-    """At peak rate; what does not run on the matrix units is limited by its traffic."""
-    return flops / hardware.peak(operation.dtype) if operation.kind in MATRIX_UNITS else 0.0
+def _compute_seconds(counts: Counts, flops: FloatArray, hardware: Hardware) -> FloatArray:
+    """Of one call, at peak rate [operations]; what does not run on the matrix units is limited by its traffic."""
+    computes = counts.are(MATRIX_UNITS)
+    used = set(counts.dtype[computes].tolist())
+    peaks = np.array([hardware.peak(name) if i in used else np.inf for i, name in enumerate(counts.dtypes)])
+    seconds: FloatArray = np.where(computes, flops / peaks[counts.dtype], 0.0)
+    return seconds
 
 
-def _executed_flops(
-    operations: Sequence[Operation], shares: FloatArray, products: Products, hardware: Hardware, stack: StackForm
-) -> FloatArray:
+def _executed_flops(counts: Counts, hardware: Hardware, stack: StackForm) -> FloatArray:
     """FLOPs of one accelerator's share of one call [operations], padding to tiles and waves included."""
-    ideal = np.array([o.flops for o in operations]) / shares
+    ideal = counts.flops / counts.shares
     if hardware.multiprocessors is None:
         return ideal
-    tensor_cores = np.array([o.dtype not in _WITHOUT_TENSOR_CORES for o in operations], bool)
-    padded = tiled_flops(products.m, products.n, products.k, np.array(hardware.multiprocessors), tensor_cores)
-    return np.where(products.m > stack.matrix_vector_rows, np.maximum(ideal, padded), ideal)
+    on_tensor_cores = np.array([name not in _WITHOUT_TENSOR_CORES for name in counts.dtypes], bool)[counts.dtype]
+    m, n, k = counts.products.m, counts.products.n, counts.products.k
+    padded = tiled_flops(m, n, k, np.array(hardware.multiprocessors), on_tensor_cores)
+    return np.where(m > stack.matrix_vector_rows, np.maximum(ideal, padded), ideal)
 
 
-def _ring_seconds(placed: Placed, hardware: Hardware) -> float:
+def _ring_seconds(counts: Counts, hardware: Hardware) -> FloatArray:
     """Each accelerator sends 2·(n-1)/n of the bytes: Patarasuk & Yuan 2009, "Bandwidth optimal all-reduce"."""
-    n = placed.accelerators
-    if n == 1:
-        return 0.0
-    return 2.0 * (n - 1) / n * placed.allreduce_bytes / hardware.number("link_bytes_per_second")
+    n = counts.accelerators
+    if (n == 1).all():
+        return np.zeros(len(counts))
+    seconds: FloatArray = 2.0 * (n - 1) / n * counts.allreduce_bytes / hardware.number("link_bytes_per_second")
+    return seconds

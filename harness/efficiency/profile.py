@@ -10,11 +10,12 @@ import msgspec
 
 from harness.efficiency.architectures import generates
 from harness.efficiency.best_batch import Throughput, best_batches
+from harness.efficiency.counts import Placed
 from harness.efficiency.deployment import Expense, check_tensor_parallel, expense, minimum_accelerators
 from harness.efficiency.hardware import Hardware, hardware
 from harness.efficiency.ledger import Phase
 from harness.efficiency.model_configs import DTYPES, brings_code, check_dtype
-from harness.efficiency.pricing import Estimate, Placed, estimate
+from harness.efficiency.pricing import Estimate, estimate
 from harness.efficiency.profile_counts import Asked, Counted, count
 from harness.efficiency.profile_targets import Target, resolve
 from harness.efficiency.quantisation import Quantisation, quantisation_of, weight_only

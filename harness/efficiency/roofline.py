@@ -13,9 +13,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from harness.efficiency.counts import Placed
 from harness.efficiency.hardware import Hardware
 from harness.efficiency.ledger import Operation, Phase
-from harness.efficiency.pricing import PhaseTable, Placed, bound_seconds
+from harness.efficiency.pricing import PhaseTable, bound_seconds
 from harness.efficiency.products import MATRIX_UNITS
 from harness.efficiency.stacks import Stack
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 import numpy as np
 
 from harness.efficiency.closed_form import Polynomial
+from harness.efficiency.counts import Counts, Placed
 from harness.efficiency.deployment import minimum_accelerators
 from harness.efficiency.hardware import Hardware
 from harness.efficiency.ledger import Memory, Operation, Phase
-from harness.efficiency.pricing import PhaseTable, Placed, bound_seconds
+from harness.efficiency.pricing import PhaseTable, bounds
 from harness.efficiency.stacks import Stack
+from harness.efficiency.tiling import FloatArray
 from harness.efficiency.work import UNITS, Device, Stage, Tally
 from harness.errors import InputError
 
@@ -69,8 +71,17 @@ class StageSeconds:
     calibrated_seconds: float | None
     error_p90: float | None
     """Of the stack, on measurements that its fit did not see."""
-    phases: tuple[tuple[Phase, float], ...] = field(repr=False)
-    """What was priced, and how often for an average example: for rooflines and lists of operations."""
+    stage: Stage = field(repr=False)
+    tallies: tuple[Tally, ...] = field(repr=False)
+    examples: int = field(repr=False)
+    """That the tallies are an average over."""
+    accelerators: int = 1
+
+    @cached_property
+    def phases(self) -> tuple[tuple[Phase, float], ...]:
+        """What was priced, and how often for an average example: for rooflines and lists of operations."""
+        placed = _placed(self.stage, self.tallies, self.accelerators)
+        return tuple((p.phase, times / self.examples) for p, times in placed)
 
 
 @dataclass(frozen=True)
@@ -156,25 +167,55 @@ def _stage_seconds(
 ) -> StageSeconds:
     side = reference.side(stage)
     shared = accelerators if stage.device == "accelerator" else 1
-    placed = [found for tally in tallies for found in _phases(stage, tally, shared)]
-    times = np.array([count for _, count in placed]) / examples
-    bounds = np.array([bound_seconds(p.phase, side.hardware, p.accelerators) for p, _ in placed])
-    if not np.isfinite(bounds).all():
+    counted = _counted(msgspec.msgpack.encode(stage), tuple(tallies), shared)
+    times = counted.times / examples
+    least = bounds(counted.counts, side.hardware)
+    if not np.isfinite(least).all():
         raise Unpriced(f"a count of the stage {stage.name!r} is no finite number")
     calibrated = None
-    if side.stack is not None and placed:
-        seconds = PhaseTable.of([p for p, _ in placed], side.hardware, side.stack).seconds(side.stack.constants)
-        calibrated = float(np.sum(times * np.maximum(seconds, bounds)))
+    if side.stack is not None and len(least):
+        seconds = PhaseTable.priced(counted.counts, side.hardware, side.stack).seconds(side.stack.constants)
+        calibrated = float(np.sum(times * np.maximum(seconds, least)))
     return StageSeconds(
         name=stage.name,
         device=stage.device,
         hardware=side.hardware.name,
         stack=side.stack.name if side.stack else "",
-        bound_seconds=float(np.sum(times * bounds)),
+        bound_seconds=float(np.sum(times * least)),
         calibrated_seconds=calibrated,
-        error_p90=side.stack.error_on(side.hardware.name, [p.phase for p, _ in placed]) if side.stack else None,
-        phases=tuple((p.phase, float(count)) for (p, _), count in zip(placed, times, strict=True)),
+        error_p90=side.stack.error_on(side.hardware.name, counted.different) if side.stack else None,
+        stage=stage,
+        tallies=tuple(tallies),
+        examples=examples,
+        accelerators=shared,
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What a stage did in a run, on so many accelerators of any kind."""
+
+    counts: Counts
+    times: FloatArray
+    """[phases]: how often each ran, over all examples."""
+    different: tuple[Phase, ...]
+    """One phase of each name and arithmetic."""
+
+
+@lru_cache(maxsize=1000)
+def _counted(stage: bytes, tallies: tuple[Tally, ...], accelerators: int) -> _Counted:
+    """Kept, because a reader who changes the hardware asks for the same again; `stage` is in MessagePack."""
+    placed = _placed(_stages.decode(stage), tallies, accelerators)
+    different = {(p.phase.name, *sorted({(o.kind, o.dtype) for o in p.phase.operations})): p.phase for p, _ in placed}
+    times = np.array([count for _, count in placed], float)
+    return _Counted(Counts.of([p for p, _ in placed]), times, tuple(different.values()))
+
+
+_stages = msgspec.msgpack.Decoder(Stage)
+
+
+def _placed(stage: Stage, tallies: Sequence[Tally], accelerators: int) -> list[tuple[Placed, float]]:
+    return [found for tally in tallies for found in _phases(stage, tally, accelerators)]
 
 
 def _phases(stage: Stage, tally: Tally, accelerators: int) -> list[tuple[Placed, float]]:

@@ -8,40 +8,34 @@ because a phase that is repeated uses all of them; what passes between operation
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 
+from harness.efficiency.counts import Counts, Mask
 from harness.efficiency.hardware import Hardware
-from harness.efficiency.ledger import Operation
-
-FloatArray = npt.NDArray[np.float64]
+from harness.efficiency.tiling import FloatArray
 
 
-def least_traffic_seconds(operations: Sequence[Operation], accelerators: int, hardware: Hardware) -> FloatArray:
-    """Of one call of each operation of a phase, on one accelerator's share of it [operations].
+def least_traffic_seconds(counts: Counts, takes_time: Mask, hardware: Hardware) -> FloatArray:
+    """Of one call of each operation, on one accelerator's share of it [operations]; `takes_time` [operations].
 
     The longer of the time that all bytes take from the cache, reads beside writes, and the rest from memory.
     Raises `MissingNumber` if a bandwidth is unknown.
     """
-    read, written, weights, count = (
-        np.array([getattr(o, field) for o in operations], float)
-        for field in ("bytes_read", "bytes_written", "weight_bytes", "count")
-    )
-    bandwidth = hardware.number("bandwidth_bytes_per_second") * accelerators
+    read, written, weights = counts.read, counts.written, counts.weights
+    bandwidth = hardware.number("bandwidth_bytes_per_second") * counts.shares
     if hardware.cache_bytes is None:
         everything: FloatArray = (read + written) / bandwidth
         return everything
-    cache = hardware.cache_bytes * accelerators
+    cache = hardware.cache_bytes * counts.shares
     others = read - weights + written
-    missed = weights * _missed(np.sum(count * weights), cache) + others * _missed(others, cache)
-    from_cache = hardware.number("cache_bandwidth_bytes_per_second") * accelerators
+    together = counts.by_phase(np.where(takes_time, counts.count * weights, 0.0))[counts.owner]
+    missed = weights * _missed(together, cache) + others * _missed(others, cache)
+    from_cache = hardware.number("cache_bandwidth_bytes_per_second") * counts.shares
     longer: FloatArray = np.maximum(np.maximum(read, written) / from_cache, missed / bandwidth)
     return longer
 
 
-def _missed(used: FloatArray, cache_bytes: float) -> FloatArray:
+def _missed(used: FloatArray, cache_bytes: FloatArray) -> FloatArray:
     """The part of the bytes that a cache cannot have kept."""
     missed: FloatArray = np.maximum(0.0, 1.0 - cache_bytes / np.maximum(used, 1.0))
     return missed

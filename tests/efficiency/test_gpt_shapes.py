@@ -48,8 +48,9 @@ def test_parameters_equal_those_of_the_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["llama-2-7b", "llama-3-70b"])
 def test_a_traced_ledger_costs_about_what_the_formula_costs(name: str) -> None:
+    from harness.efficiency.counts import Placed
     from harness.efficiency.hardware import hardware
-    from harness.efficiency.pricing import Placed, estimate
+    from harness.efficiency.pricing import estimate
     from harness.efficiency.stacks import stack
 
     traced, shape = _ledger(name), SHAPES[name]
@@ -71,8 +72,9 @@ ENCODERS = {
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_is_counted_and_priced_as_it_is_traced(name: str) -> None:
     """So constants fitted on the closed form hold for what is traced."""
+    from harness.efficiency.counts import Placed
     from harness.efficiency.hardware import hardware
-    from harness.efficiency.pricing import Placed, estimate
+    from harness.efficiency.pricing import estimate
     from harness.efficiency.stacks import stack
 
     ledger = encoder_ledger(load_config(name), batch=2, tokens=64, dtype="float32")

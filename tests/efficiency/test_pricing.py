@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.efficiency.closed_form import Decoder, OtherCalls, Polynomial, Request, request_estimate
+from harness.efficiency.counts import Placed
 from harness.efficiency.deployment import DoesNotFit, check_tensor_parallel, expense, minimum_accelerators
 from harness.efficiency.gpt_shapes import Shape, decode, prefill
 from harness.efficiency.hardware import MissingNumber, hardware
 from harness.efficiency.ledger import Memory, Operation, Phase
-from harness.efficiency.pricing import ImpossibleClaim, Placed, bound_seconds, check_claim, estimate
+from harness.efficiency.pricing import ImpossibleClaim, bound_seconds, check_claim, estimate
 from harness.efficiency.stacks import stack, stacks
 from harness.efficiency.tiling import tiled_flops
 from harness.errors import InputError

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.efficiency.best_batch import best_batches
+from harness.efficiency.counts import Placed
 from harness.efficiency.hardware import hardware
 from harness.efficiency.ledger import Memory, Operation, Phase
-from harness.efficiency.pricing import Estimate, Placed, bound_seconds, estimate
+from harness.efficiency.pricing import Estimate, bound_seconds, estimate
 from harness.efficiency.roofline import roofline
 from harness.efficiency.roofline_chart import chart, check_plot, write_plot
 from harness.efficiency.stacks import stack

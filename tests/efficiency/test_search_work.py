@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.efficiency import search_work
+from harness.efficiency.counts import Placed
 from harness.efficiency.hardware import Hardware, hardware
 from harness.efficiency.ledger import Phase
 from harness.efficiency.measured import SearchRow, measured_rows
-from harness.efficiency.pricing import Placed, bound_seconds, estimate
+from harness.efficiency.pricing import bound_seconds, estimate
 from harness.efficiency.search_work import (
     embedding_bag,
     flat_scan,

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.contract import Usage
+from harness.efficiency.closed_form import averaged
+from harness.efficiency.counts import Placed
 from harness.efficiency.encoder_work import encoder_stage
 from harness.efficiency.hardware import hardware
 from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
 from harness.efficiency.ledger import Memory, Operation, Phase
-from harness.efficiency.pricing import Placed, estimate
+from harness.efficiency.pricing import estimate
 from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, posting, query_terms
 from harness.efficiency.serving import Reference, Side, Unpriced, price
 from harness.efficiency.stacks import stack
@@ -158,3 +160,25 @@ def test_counts_that_are_no_numbers_are_refused(count: float) -> None:
 def test_a_stage_that_nobody_describes_cannot_be_priced() -> None:
     with pytest.raises(Unpriced, match="'rerank'"):
         price([BM25], tallied([Usage("search"), Usage("rerank")]), ON)
+
+
+def test_the_same_work_is_priced_on_each_hardware_by_its_own_numbers() -> None:
+    """What is kept of a run's counts does not depend on the hardware, the stack or the order of asking."""
+    stage = Stage("search", once=flat_scan(1_000_000, 768), index_bytes=4 * 768_000_000)
+    served = tallied([Usage("search")])
+    fast = Reference(Side(hardware("H100-SXM"), stack("gpt-fast")), Side(CPU))
+    before, other, after = (price([stage], served, on) for on in (ON, fast, ON))
+    assert before == after
+    assert other.bound_seconds == pytest.approx(before.bound_seconds * 2039 / 3350)
+    half = Stage("search", once=flat_scan(500_000, 768), index_bytes=4 * 384_000_000)
+    assert price([half], served, ON).bound_seconds == pytest.approx(before.bound_seconds / 2)
+    (priced,) = before.stages
+    ((phase, times),) = priced.phases
+    assert (phase.bytes, times) == (flat_scan(1_000_000, 768).bytes, 1.0)
+
+
+def test_the_mean_of_sizes_of_a_phase_does_as_much_as_they_do() -> None:
+    phases = [(flat_scan(size, 384), times) for size, times in ((1000, 2.0), (4000, 1.0))]
+    mean = averaged(phases)
+    assert 3 * mean.flops == pytest.approx(sum(times * phase.flops for phase, times in phases))
+    assert 3 * mean.bytes == pytest.approx(sum(times * phase.bytes for phase, times in phases), rel=0.05)
