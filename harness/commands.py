@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import submission
-from harness.contract import Places
+from harness.contract import Places, Task
 from harness.errors import DataError, HarnessError, InputError
 from harness.plain import plain
 from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
@@ -33,7 +33,7 @@ def evaluate(
     from harness.efficiency.run_prices import reference
     from harness.executor import Limits, LocalExecutor
     from harness.loading import load
-    from harness.loop import Outcome, Settings, evaluate
+    from harness.loop import Outcome, Settings, concerns, evaluate
     from harness.progress import RunProgress
     from harness.results import beside_published, priced
     from harness.selection import asked, pairs
@@ -63,6 +63,7 @@ def evaluate(
                 _show(outcome, [], as_json)
             continue
         for entry in entries:
+            _tell([f"{entry.name} on {task.card.name}: {concern}" for concern in concerns(entry, workload)])
             with RunProgress(entry.name, task.card.name) as reporter:
                 outcome = evaluate(
                     entry,
@@ -112,6 +113,14 @@ def _outcome_json(outcome: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any
     return shown | {"results": rows}
 
 
+def _told(entry: submission.Submission, task: Task, places: Places) -> str:
+    """What a model whose answers are made elsewhere says of the task; without a pilot, nothing else loads it."""
+    from harness.loading import load
+    from harness.loop import concerns
+
+    return "; ".join(concerns(entry, load(task, places))) if hasattr(entry.model(), "concerns") else ""
+
+
 def log(key: str, db: str) -> None:
     """Print what the workers of a run wrote."""
     from harness.store import open_database, read
@@ -155,7 +164,9 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
             pilots.append(Estimate.without_pilot(task, places, status.hint, failed=status.state == "manual"))
             continue
         if not entry.observes_cost:
-            pilots.append(Estimate.without_pilot(task, places, "its answers are read from a file: seconds"))
+            pilots.append(
+                Estimate.without_pilot(task, places, _told(entry, task, places) or "its answers are made elsewhere")
+            )
             continue
         if entry.runs_code and not allow_code:
             pilots.append(Estimate.without_pilot(task, places, "brings code: add --allow-code for a pilot"))

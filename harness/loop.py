@@ -346,6 +346,12 @@ def batch_size(submission: Submission) -> int:
     return submission.model().batch_size
 
 
+def concerns(submission: Submission, workload: Workload) -> list[str]:
+    """What the model says of the task's request before it runs, where it says anything."""
+    ask = getattr(submission.model(), "concerns", None)
+    return list(ask(workload.inputs.request)) if ask else []
+
+
 def _scores(metrics: Sequence[Metric], columns: Mapping[str, FloatArray], n: int) -> list[StoredScore]:
     found = intervals(metrics, columns, n)
     return [

@@ -22,7 +22,7 @@ from harness.contract import Corpus, Cost, Example, Inputs, LabelledSet, Places,
 from harness.errors import RunFailed
 from harness.executor import Limits, LocalExecutor, Worker
 from harness.loading import load
-from harness.loop import batch_size, setup_message
+from harness.loop import batch_size, concerns, setup_message
 from harness.meter import high_water_bytes
 from harness.submission import Submission
 from harness.wire import Predict, Predicted, Prepare, PrepareDone
@@ -95,7 +95,7 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
         + len(workload.examples) * (per_example_wall + scan_wall),
         peak_rss_bytes=int(peak),
         harness_rss_bytes=harness_rss_bytes,
-        note=f"{note}; {batches} {'batch' if batches == 1 else 'batches'}",
+        note="; ".join([note, f"{batches} {'batch' if batches == 1 else 'batches'}", *concerns(submission, workload)]),
     )
 
 

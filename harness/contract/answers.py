@@ -119,8 +119,10 @@ class Model(Protocol):
         """Answer the examples; one left out counts as unanswered."""
         ...
 
-    # Four methods are optional. The first is called before a run, on a model that has prepared nothing.
+    # Five methods are optional. The first two are called before a run, on a model that has prepared nothing.
     #
+    # concerns(request: Request) -> Sequence[str]
+    #     What to be told of this model and a task that asks so: an answer that would be cut off, say.
     # held_bytes(documents: int, depth: int) -> int
     #     The most memory that a run holds for a corpus of that size, beside a run of a few documents and its index.
     #

@@ -48,6 +48,15 @@ class Polynomial:
         """The phase at any length, by Lagrange interpolation of its counts; peak bytes are not interpolated."""
         return self._mixed(self._weights(length))
 
+    def after(self, cached: int, length: float) -> Phase:
+        """The phase where the work of the first `cached` is at hand: what is added to it, and what is done at any
+        length, such as reading the weights.
+
+        Reading the keys and values that are at hand is left out, which is little beside the weights.
+        """
+        ends = zip(self._weights(length), self._weights(cached), self._weights(0), strict=True)
+        return self._mixed([whole - known + always for whole, known, always in ends])
+
     def mean(self, lengths: Mapping[int, int]) -> Phase:
         """The average phase over calls of several lengths, each so many times."""
         calls = sum(lengths.values())

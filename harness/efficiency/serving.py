@@ -227,8 +227,8 @@ def _phases(stage: Stage, tally: Tally, accelerators: int) -> list[tuple[Placed,
     element = {"float32": 4.0, "float64": 8.0}.get(stage.dtype, 2.0)
     tokens = tally.prompt_tokens + tally.image_tokens
     if stage.prompt and tokens > tally.cached_tokens:
-        prompt = _at(stage.prompt, tokens)
-        reduced = stage.hidden_size * tokens * element
+        prompt = _at(stage.prompt, tokens, tally.cached_tokens)
+        reduced = stage.hidden_size * (tokens - tally.cached_tokens) * element
         found.append((Placed(prompt, accelerators, reduced), tally.examples))
     if stage.step and tally.output_tokens > 1:
         # Steps cost what their mean context costs, for a linear cost has its mean there.
@@ -256,10 +256,11 @@ def _times(operation: Operation, count: float) -> Operation:
     return msgspec.structs.replace(operation, count=operation.count * count)
 
 
-def _at(counted: Sequence[tuple[int, Phase]], length: float) -> Phase:
+def _at(counted: Sequence[tuple[int, Phase]], length: float, cached: int = 0) -> Phase:
     if len(counted) == 1:
         return counted[0][1]
-    return Polynomial.through(dict(counted)).at(length)
+    polynomial = Polynomial.through(dict(counted))
+    return polynomial.after(cached, length) if cached else polynomial.at(length)
 
 
 def _accelerators(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference) -> int:

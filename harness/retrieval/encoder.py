@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last", "max"]
-AutoClass = Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification", "T5EncoderModel"]
+AutoClass = Literal[
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForSequenceClassification",
+    "T5EncoderModel",
+]
 PACKAGE = "package:"
 _DENSE_LAYER = "1_Dense/*.safetensors"
 """Where sentence-transformers, and so PyLate, keep a linear map."""
