@@ -16,7 +16,7 @@ from harness.models.vector_search import VectorSearchConfig
 
 if TYPE_CHECKING:
     from harness.retrieval.embedding_cache import Embedded, Float32
-    from harness.retrieval.encoded_corpus import Encode
+    from harness.retrieval.encoded_corpus import CachedEncoder, Encode
     from harness.retrieval.vector_index import Found
 
 
@@ -37,6 +37,8 @@ class EmbedAndSearch:
     runs_code: ClassVar[bool] = False
     query_prefix = ""
     document_prefix = ""
+    separator = ""
+    """Where it stands in a text, the vector is the mean of its parts', the first weighing as much as the others."""
 
     def __init__(self, config: VectorSearchConfig) -> None:
         self.batch_size = config.batch_size or 1024
@@ -57,13 +59,13 @@ class EmbedAndSearch:
 
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
-        from harness.retrieval.encoded_corpus import CachedEncoder, Places
+        from harness.retrieval.encoded_corpus import Places
         from harness.retrieval.order import TieOrder
         from harness.retrieval.vector_index import FlatIndex
 
         self._search.require_library()
         self._folder_of_ledgers = resources.cache
-        self._encoder = CachedEncoder(resources, self.identity(), self.load)
+        self._encoder = self._cached(resources)
         self._depth = resources.request.depth
         self.ids, self._shards = self._encoder.corpus(self.document_prefix)
         self.vectors = FlatIndex(self._shards, TieOrder.of(self.ids))
@@ -80,6 +82,14 @@ class EmbedAndSearch:
                 "encoder_identity": self._encoder.name,
             },
         )
+
+    def _cached(self, resources: Resources) -> CachedEncoder:
+        from harness.retrieval.encoded_corpus import CachedEncoder, mean_of_parts
+
+        if not self.separator:
+            return CachedEncoder(resources, self.identity(), self.load)
+        identity = {**self.identity(), "mean of parts at": self.separator}
+        return CachedEncoder(resources, identity, lambda: mean_of_parts(self.load(), self.separator))
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """Rank the documents for a batch of queries in one pass over the corpus; or an example's candidates."""

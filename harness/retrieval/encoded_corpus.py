@@ -65,6 +65,32 @@ class CachedEncoder:
         return self._encode(texts, done)
 
 
+def mean_of_parts(encode: Encode, separator: str) -> Encode:
+    """An encoder of texts in parts: the mean of the parts' vectors, the first as often as there are others.
+
+    As ReCo mixes a text with what was written from it; the mean is not scaled again.
+    """
+
+    def encode_parts(texts: Sequence[str], done: Callable[[int], None]) -> Embedded:
+        import numpy as np
+
+        parts = [text.split(separator) for text in texts]
+        embedded = encode([part for its in parts for part in its], lambda count: None)
+        ends = np.cumsum([len(its) for its in parts])
+        vectors = np.empty((len(texts), embedded.vectors.shape[1]), dtype=np.float32)
+        tokens = []
+        for place, (end, its) in enumerate(zip(ends.tolist(), parts, strict=True)):
+            rows = slice(end - len(its), end)
+            weights = np.array([max(1, len(its) - 1), *[1] * (len(its) - 1)], dtype=np.float32)
+            vectors[place] = weights @ embedded.vectors[rows] / weights.sum()
+            tokens.append(sum(embedded.work.tokens[rows]))
+        done(len(texts))
+        nothing_padded = [0] * len(texts)
+        return Embedded(vectors, Work(tokens, embedded.work.truncated, nothing_padded, nothing_padded))
+
+    return encode_parts
+
+
 def document_text(document: Document) -> str:
     """Title, a space and text, as BEIR and MTEB give documents to encoders."""
     return f"{document.title} {document.text}".strip()

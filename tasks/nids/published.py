@@ -38,9 +38,7 @@ def _tasks(data_set: DataSet) -> Iterator[FlowTask]:
         if data_set.name == "nsl-kdd":
             families = "The families are dos, probe, r2l and u2r."
             yield _variant(plain, "families", families, names_families=True)
-            yield _variant(
-                plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, on_request=True, marks=(NO_ORDER,)
-            )
+            yield _variant(plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, on_request=True, marks=(NO_ORDER,))
             yield _random(data_set, plain, "train")
     elif data_set.name == "unsw-nb15":
         yield plain
