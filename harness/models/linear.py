@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -93,7 +94,7 @@ class Linear:
             Prediction(
                 example.id,
                 Classes(str(label), dict(zip(names, row, strict=True))),
-                (Usage(stage=_STAGE, prompt_tokens=len(_symbols(example))),),
+                (Usage(stage=_STAGE, prompt_tokens=min(len(_symbols(example)), self._features.longest)),),
             )
             for example, label, row in zip(examples, chosen, odds.tolist(), strict=True)
         ]
@@ -130,6 +131,7 @@ class _Counts:
 
     def __init__(self, n: int, length: int) -> None:
         self._n, self._length = n, length
+        self.longest = length or sys.maxsize
         self._kept: Any = None
 
     def of(self, sequences: Iterable[bytes], fit: bool = False) -> Any:
@@ -165,10 +167,10 @@ class _Counts:
 
 
 class _Values:
-    """The values of the symbols, from 0 to 1, at each place."""
+    """The values of the symbols at each place, less their mean there, over the spread of all."""
 
     def __init__(self, length: int) -> None:
-        self._length = length
+        self.longest = length or sys.maxsize
 
     def of(self, sequences: Iterable[bytes], fit: bool = False) -> Float64:
         """Features [sequences, places]; `fit` on the sequences of training, the longest of which decides on places."""
@@ -176,11 +178,10 @@ class _Values:
 
         rows = [np.frombuffer(sequence, dtype=np.uint8) for sequence in sequences]
         if fit:
-            longest = max((row.size for row in rows), default=0)
-            self._places = min(longest, self._length or longest)
-        x = np.zeros((len(rows), self._places))
+            self.longest = min(self.longest, max((row.size for row in rows), default=0))
+        x = np.zeros((len(rows), self.longest))
         for filled, row in zip(x, rows, strict=True):
-            kept = row[: self._places]
+            kept = row[: self.longest]
             filled[: kept.size] = kept
         if fit:
             self._mean, self._spread = x.mean(axis=0), max(float(x.std()), 1e-9)

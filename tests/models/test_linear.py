@@ -64,10 +64,10 @@ def test_more_than_two_classes_get_a_score_each(tmp_path: Path) -> None:
 def test_usage_and_work_fit_and_grow_with_the_classes(tmp_path: Path) -> None:
     rows = [Labelled(str(i), ByteSequence(b"abcd"[i % 4 :] + b"xy"), "pqrs"[i % 4]) for i in range(40)]
     split = LabelledSet.write(tmp_path / "rows", rows)
-    model = Linear(LinearConfig(features="counts"), seed=0)
+    model = Linear(LinearConfig(features="counts", length=3), seed=0)
     inputs = Inputs(Request(labels=tuple("pqrs")), train=split, validation=split)
     model.prepare(Resources(inputs, [], tmp_path, tmp_path))
-    (prediction,) = model.predict([Example("0", ByteSequence(b"abc"))])
+    (prediction,) = model.predict([Example("0", ByteSequence(b"abcabc"))])
     (usage,), (stage,) = prediction.usage, model.phases().stages
     assert (usage.stage, usage.prompt_tokens) == (stage.name, 3)
     assert dict(stage.prompt)[2].flops == 2 * 2 * 4
