@@ -1,10 +1,10 @@
-"""Long Range Arena's part of the board: what runs take at each length beside their score, and how they learned."""
+"""Long Range Arena's part of the board: scores by group, what runs take at each length, and how they learned."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import streamlit as st
@@ -13,25 +13,80 @@ from harness.efficiency import run_prices
 from harness.efficiency.serving import Price, Reference, price
 from harness.efficiency.work import Stage, Tally
 from harness.errors import InputError
-from harness.store import Database, read, read_work
+from harness.plain import plain
+from harness.store import Database, read, read_examples, read_work
 from leaderboard import charts, text
 from leaderboard.rows import DIGITS, Entry
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
 
 LENGTHS = (1024, 2048, 3072, 4096, 16384)
 """Symbols; the first four are those of the paper's table of speeds."""
 _GROWTH = (4096, 16384)
-_MOST_CURVES = 30
+_MOST_RUNS = 30
+"""Whose groups and curves are drawn, the best first."""
 
 
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
-    """Score against idealized milliseconds at each length, a table of them, and the learning curves."""
+    """Scores by group, score against idealized milliseconds at each length, and the learning curves."""
     ranked = [entry for entry in found if entry.rank is not None]
     state = st.session_state
     on = run_prices.reference(hardware=state.get("hardware"), stack=state.get("stack"))
     works = read_work.works(database, [entry.run for entry in ranked])
     by_length = {run: at_lengths(work.stages, on) for run, work in works.items()}
+    _show_groups(database, ranked)
     _show_lengths([entry for entry in ranked if by_length.get(entry.run)], by_length, on, version["primary_metric"])
     _show_curves(database, ranked)
+
+
+def by_group(groups: Sequence[Mapping[str, str]], right: FloatArray) -> dict[str, dict[str, tuple[float, int]]]:
+    """Group → its values in order → the share that is right, and of how many examples: `right` is [examples]."""
+    found: dict[str, dict[str, tuple[float, int]]] = {}
+    for name in dict.fromkeys(name for one in groups for name in one):
+        values = [one.get(name, "") for one in groups]
+        members = {value: [v == value for v in values] for value in sorted(set(values), key=_natural)}
+        found[name] = {value: (float(right[inside].mean()), sum(inside)) for value, inside in members.items()}
+    return found
+
+
+def _natural(value: str) -> tuple[float, str]:
+    """Numbers, and ranges by their beginnings, before words."""
+    number = value.partition("-")[0]
+    return (float(number) if number.isdigit() else math.inf, value)
+
+
+def _show_groups(database: Database, shown: Sequence[Entry]) -> None:
+    """A table for one group at a time: a row for each run, a column for each value."""
+    if not shown:
+        return
+    golds = [gold if isinstance(gold, Mapping) else {} for gold in read_examples.example_gold(database, shown[0].run)]
+    groups = [gold.get("groups", {}) for gold in golds]
+    names = list(dict.fromkeys(name for one in groups for name in one))
+    if not names:
+        return
+    text.section("By group")
+    name = st.selectbox("Group", names, format_func=text.readable, key="group", width=250) or names[0]
+    chosen = [{name: one.get(name, "")} for one in groups]
+    rows: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    for entry in shown[:_MOST_RUNS]:
+        _, columns = read_examples.example_scores(database, entry.run)
+        if len(columns.get("right", ())) == len(chosen):
+            shares = by_group(chosen, columns["right"])[name]
+            counts = {value: count for value, (_, count) in shares.items()}
+            rows.append({"Submission": entry.label} | {value: share for value, (share, _) in shares.items()})
+    if not rows:
+        return
+    st.dataframe(
+        text.frame(rows),
+        hide_index=True,
+        column_config={
+            value: st.column_config.NumberColumn(plain(value), format=f"%.{DIGITS}f", help=f"{count:,} examples")
+            for value, count in counts.items()
+        },
+        alt=f"Accuracy of each run by {name}",
+    )
 
 
 def at_lengths(stages: Sequence[Stage], on: Reference) -> dict[int, Price]:
@@ -133,7 +188,7 @@ def _show_table(shown: Sequence[Entry], prices: Mapping[str, Mapping[int, Price]
 
 def _show_curves(database: Database, shown: Sequence[Entry]) -> None:
     """The curves of all runs that trained, one chart for each kind of curve."""
-    trained = {entry.label: read.curves(database, entry.run) for entry in shown[:_MOST_CURVES]}
+    trained = {entry.label: read.curves(database, entry.run) for entry in shown[:_MOST_RUNS]}
     names = sorted({name for curves in trained.values() for name, points in curves.items() if points})
     if not names:
         return

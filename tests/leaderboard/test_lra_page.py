@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from harness.contract import DataStatus, Places, TaskCard
@@ -55,6 +56,29 @@ def test_growth_is_the_exponent_of_the_work(power: int) -> None:
 
 def test_work_that_does_not_depend_on_length_has_no_lengths() -> None:
     assert lra.at_lengths([Stage("rule", once=counted(1, 1))], reference()) == {}
+
+
+def test_groups_are_counted_and_in_their_natural_order() -> None:
+    groups = [{"length": "10-19"}, {"length": "0-9", "root": "MAX"}, {"length": "10-19"}, {"length": "100-109"}]
+    found = lra.by_group(groups, np.array([1.0, 0.0, 0.0, 1.0]))
+    assert list(found["length"].items()) == [("0-9", (0.0, 1)), ("10-19", (0.5, 2)), ("100-109", (1.0, 1))]
+    assert found["root"] == {"MAX": (0.0, 1), "": (pytest.approx(2 / 3), 3)}
+
+
+def test_scores_of_real_runs_by_group(
+    command: Callable[..., object], filler: Filler, page: Callable[..., Page]
+) -> None:
+    file = filler.path.with_name("root.yaml")
+    file.write_text("name: root\nfloor: true\nmodel: {kind: floor, rule: first_symbol}\n")
+    command("eval", file, "--task", "lra/listops-small", "--db", filler.path)
+    shown = page(task="lra/listops-small")
+    (row,) = shown.table("Accuracy of each run by root").to_dict("records")
+    assert set(row) == {"Submission", "MIN", "MAX", "MED", "SM"}
+    assert row["SM"] < 0.2 < row["MIN"], "a sum modulo 10 may be any digit, a minimum is small"
+    (score,) = [entry for entry in shown.app.dataframe[0].value["accuracy"] if entry]
+    assert float(score) == pytest.approx(0.24, abs=0.03)
+    shown.app.selectbox(key="group").select("length").run()
+    assert "Accuracy of each run by length" in shown.tables
 
 
 def test_a_real_run_is_priced_at_every_length(
