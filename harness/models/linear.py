@@ -68,6 +68,9 @@ class Linear:
         config = self._config
         self._features = _Counts(config.n, config.length) if config.features == "counts" else _Values(config.length)
         x, y = self._read(resources.train, fit=True)
+        if len(set(y)) < 2 or not x.shape[1]:
+            lacking = "more than one label" if x.shape[1] else f"an n-gram that {_FEWEST} sequences share"
+            raise RunFailed(f"the training split of {len(y):,} sequences has not {lacking}, so there is nothing to fit")
         x_validation, y_validation = self._read(resources.validation)
         best, strength = -1.0, 0.0
         for place, c in enumerate(_STRENGTHS):

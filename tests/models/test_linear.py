@@ -75,6 +75,21 @@ def test_usage_and_work_fit_and_grow_with_the_classes(tmp_path: Path) -> None:
     assert set(prediction.output.scores) == set("pqrs")
 
 
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [([(b"ab", "yes")] * 5, "more than one label"), ([(b"ab", "yes"), (b"cd", "no")], "3 sequences share")],
+)
+def test_training_data_that_tells_nothing_is_refused_in_words(
+    tmp_path: Path, rows: list[tuple[bytes, str]], complaint: str
+) -> None:
+    split = LabelledSet.write(
+        tmp_path / "rows", [Labelled(str(i), ByteSequence(d), y) for i, (d, y) in enumerate(rows)]
+    )
+    model = Linear(LinearConfig(features="counts"), seed=0)
+    with pytest.raises(RunFailed, match=complaint):
+        model.prepare(Resources(Inputs(train=split, validation=split), [], tmp_path, tmp_path))
+
+
 def test_rows_of_numbers_are_refused_in_words(tmp_path: Path) -> None:
     split = LabelledSet.write(tmp_path / "rows", [Labelled("0", [1.0, 2.0], "no")])
     model = Linear(LinearConfig(features="counts"), seed=0)
