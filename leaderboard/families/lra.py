@@ -114,8 +114,18 @@ def _flops(priced: Price) -> float:
     return sum(times * phase.flops for phase, times in phases)
 
 
-def _seconds(priced: Price) -> float:
-    return priced.bound_seconds if priced.calibrated_seconds is None else priced.calibrated_seconds
+def milliseconds(prices: Mapping[str, Mapping[int, Price]]) -> tuple[str, dict[str, dict[int, float]]]:
+    """The basis that all runs have, calibrated or else the bound, and by it run → length → milliseconds.
+
+    Bases are never set beside each other.
+    """
+    calibrated = {
+        run: {length: 1e3 * one.calibrated_seconds for length, one in priced.items() if one.calibrated_seconds}
+        for run, priced in prices.items()
+    }
+    if all(len(calibrated[run]) == len(priced) for run, priced in prices.items()):
+        return "calibrated", calibrated
+    return "bound", {run: {n: 1e3 * one.bound_seconds for n, one in priced.items()} for run, priced in prices.items()}
 
 
 def _show_lengths(
@@ -124,12 +134,13 @@ def _show_lengths(
     if not shown:
         return
     text.section("Longer sequences")
+    basis, taken = milliseconds({entry.run: prices[entry.run] for entry in shown})
     points = [
         {
             "name": entry.label,
             "score": entry.value,
             "length": f"{length:,}",
-            "milliseconds": 1e3 * _seconds(prices[entry.run][length]),
+            "milliseconds": taken[entry.run][length],
         }
         for entry in shown
         for length in LENGTHS
@@ -137,7 +148,9 @@ def _show_lengths(
     ink = alt.value(charts.first_colour())
     base = alt.Chart(text.frame(points)).encode(
         x=alt.X(
-            "milliseconds:Q", scale=alt.Scale(type="log"), title="Idealized milliseconds of a sequence (log scale)"
+            "milliseconds:Q",
+            scale=alt.Scale(type="log"),
+            title=f"{text.readable(basis)} milliseconds of a sequence (log scale)",
         ),
         y=alt.Y("score:Q", scale=alt.Scale(zero=False), title=metric),
     )
@@ -153,22 +166,28 @@ def _show_lengths(
     )
     paths = base.mark_line(strokeWidth=1, opacity=0.5).encode(color=ink, detail="name:N")
     longest = LENGTHS[-1]
-    fastest = min(shown, key=lambda entry: _seconds(prices[entry.run][longest]))
-    least = 1e3 * _seconds(prices[fastest.run][longest])
-    described = f"Score of {len(shown)} runs against the idealized milliseconds of one sequence at each length. "
+    fastest = min(shown, key=lambda entry: taken[entry.run][longest])
+    least = taken[fastest.run][longest]
+    described = f"Score of {len(shown)} runs against the milliseconds ({basis}) of one sequence at each length. "
     described += f"The fastest at {longest:,} symbols: {fastest.label}, {least:.4g} ms."
     st.altair_chart(charts.legible(alt.layer(paths, marks).properties(height=360)), width="stretch", alt=described)
-    _show_table(shown, prices, metric)
+    _show_table(shown, taken, prices, metric)
+    why = "the bound, for some runs have no calibrated seconds" if basis == "bound" else "calibrated"
     text.note(
-        f"One sequence at a time on {on}: calibrated where the stack is, else the bound. The score is of this task's "
-        "own sequences; only the cost is at other lengths. Growth: the exponent of FLOPs from 4,096 to 16,384 symbols."
+        f"One sequence at a time on {on}: {why}. The score is of this task's own sequences; only the cost is at other "
+        "lengths. Growth: the exponent of FLOPs from 4,096 to 16,384 symbols."
     )
 
 
-def _show_table(shown: Sequence[Entry], prices: Mapping[str, Mapping[int, Price]], metric: str) -> None:
+def _show_table(
+    shown: Sequence[Entry],
+    taken: Mapping[str, Mapping[int, float]],
+    prices: Mapping[str, Mapping[int, Price]],
+    metric: str,
+) -> None:
     rows = [
         {"Submission": entry.label, metric: entry.value}
-        | {f"{length:,} (ms)": 1e3 * _seconds(prices[entry.run][length]) for length in LENGTHS}
+        | {f"{length:,} (ms)": taken[entry.run][length] for length in LENGTHS}
         | {"Growth": growth(prices[entry.run]), "Weights (MB)": prices[entry.run][LENGTHS[0]].weights_bytes / 1e6}
         for entry in shown
     ]

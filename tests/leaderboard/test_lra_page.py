@@ -58,6 +58,15 @@ def test_work_that_does_not_depend_on_length_has_no_lengths() -> None:
     assert lra.at_lengths([Stage("rule", once=counted(1, 1))], reference()) == {}
 
 
+def test_one_run_without_calibrated_seconds_leaves_the_bound_to_all() -> None:
+    both = lra.at_lengths([stage(1)], reference())
+    bound = lra.at_lengths([stage(1)], reference(stack="none"))
+    assert lra.milliseconds({"one": both})[0] == "calibrated"
+    basis, found = lra.milliseconds({"one": both, "other": bound})
+    assert basis == "bound"
+    assert found["one"] == found["other"] == {length: 1e3 * one.bound_seconds for length, one in both.items()}
+
+
 def test_groups_are_counted_and_in_their_natural_order() -> None:
     groups = [{"length": "10-19"}, {"length": "0-9", "root": "MAX"}, {"length": "10-19"}, {"length": "100-109"}]
     found = lra.by_group(groups, np.array([1.0, 0.0, 0.0, 1.0]))
