@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,8 @@ def in_sequence(pairs: Iterable[Pair]) -> Iterator[Labelled]:
 
 
 def _write(places: Places, name: str, split: str, records: Iterable[Labelled]) -> LabelledSet:
-    scratch = _file(places, name, split, "unnamed")
+    # Named by its content only once that is known; two processes may be at it at once.
+    scratch = places.cache / name / f"{split}-of-{os.getpid()}"
     written = LabelledSet.write(scratch, records)
     path = _file(places, name, split, written.digest)
     scratch.replace(path)
