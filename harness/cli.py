@@ -313,6 +313,24 @@ def import_results(file: Path, name: str, task: str | None, db: str, replace: bo
     reported.import_results(file, name, task, db, replace=replace, as_json=as_json)
 
 
+@cli.group()
+def export() -> None:
+    """Write the results out for readers without the harness."""
+
+
+@export.command("site")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--hardware", help="Reference accelerator for idealized seconds.  [default: A100-80GB-SXM]")
+@click.option("--stack", help="Software stack for calibrated seconds; `none` for the bound alone.")
+@click.option("--host", help="Processor for the work that stays beside the accelerator.")
+@_db
+def export_site(folder: Path, db: str, **on: str | None) -> None:
+    """Write the boards as plain HTML, JSON and SVG into FOLDER: it opens from disk or any web host."""
+    from harness import exporting
+
+    exporting.site(folder, db, on)
+
+
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of submission files, for editors."""

@@ -35,6 +35,15 @@ _LETTER, _LINE = 7, 15  # pixels of a name's letter and line
 _PLACES = {"above": -11, "below": 14}  # pixels from the point down to the name's middle
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A chart, what it says in words, and how many runs it leaves out."""
+
+    chart: Any
+    alt: str
+    left_out: int
+
+
 def score_against_cost(
     entries: Sequence[Entry],
     others: Sequence[Reported],
@@ -43,20 +52,35 @@ def score_against_cost(
     spent: Mapping[str, float],
     axis: str,
 ) -> None:
+    """Show the drawing of `score_and_cost`, or say that there is nothing to draw."""
+    drawing = score_and_cost(entries, others, held_against, metric, spent, axis)
+    if drawing is None:
+        text.note("No run over the whole task has this cost.")
+        return
+    if drawing.left_out:
+        text.note(f"Drawn: the {_MOST_DRAWN:,} best scores and the Pareto-best; {drawing.left_out:,} are not.")
+    st.altair_chart(drawing.chart, width="stretch", alt=drawing.alt)
+
+
+def score_and_cost(
+    entries: Sequence[Entry],
+    others: Sequence[Reported],
+    held_against: Sequence[Line],
+    metric: str,
+    spent: Mapping[str, float],
+    axis: str,
+) -> Drawing | None:
     """Scatter of runs over the whole task: what they spent (by run, logarithmic) by score with its 95 % interval.
 
     Scores that were made elsewhere have no cost here: they stand at the right edge, grey and hollow, without interval.
-    The best floor and the rungs are lines across.
+    The best floor and the rungs are lines across. None if no run over the whole task has this cost.
     """
     shown = [entry for entry in entries if entry.rank is not None and entry.run in spent]
     if not shown:
-        text.note("No run over the whole task has this cost.")
-        return
+        return None
     best = pareto(shown, spent)
     beside = [other for other in others if metric in other.metrics]
     drawn = [entry for place, entry in enumerate(shown) if place < _MOST_DRAWN or entry.run in best]
-    if len(drawn) < len(shown):
-        text.note(f"Drawn: the {_MOST_DRAWN:,} best scores and the Pareto-best, of {len(shown):,} runs.")
     table = text.frame([_point(entry, max(spent[entry.run], _LEAST_SPENT), entry.run in best) for entry in drawn])
     across = [line for line in held_against if line.kind == "rung" or line is best_floor(held_against)]
     frame = _Frame.around(table, [*(other.metrics[metric] for other in beside), *(line.value for line in across)])
@@ -81,7 +105,8 @@ def score_against_cost(
     edge = _at_the_edge(beside, metric, frame, table) if beside else []
     layers = [*behind, front, intervals, points, *names, *edge]
     chart = alt.layer(*layers).properties(height=_HEIGHT)
-    st.altair_chart(legible(chart), width="stretch", alt=_description(shown, best, beside, metric, spent, axis))
+    said = _description(shown, best, beside, metric, spent, axis)
+    return Drawing(legible(chart), said, len(shown) - len(drawn))
 
 
 @dataclass(frozen=True)

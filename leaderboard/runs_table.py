@@ -15,9 +15,9 @@ from leaderboard.lines import gain
 from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry
 
-_ALL_RUNS_ONLY = {"n", "Seed", "Run", "Date (UTC)"}
+ALL_RUNS_ONLY = {"n", "Seed", "Run", "Date (UTC)"}
 # Too wide for the table: settings and sources stand below it, seconds on the run's page, and all are in the download.
-_NOT_DRAWN = {"Settings", "Source", "Prepare (CPU s)", "Predict (CPU s)"}
+NOT_DRAWN = {"Settings", "Source", "Prepare (CPU s)", "Predict (CPU s)"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def lines(
 def show(shown: Sequence[Row], metric: str, extra: Sequence[str], all_runs: bool, on: Reference) -> Row | None:
     """Draw the table, with a button that saves all of it; returns the line that is ticked."""
     table = text.frame([line.cells for line in shown])
-    hidden = _NOT_DRAWN if all_runs else _NOT_DRAWN | _ALL_RUNS_ONLY
+    hidden = NOT_DRAWN if all_runs else NOT_DRAWN | ALL_RUNS_ONLY
     selection = st.dataframe(
         text.greyed(table, [line.run is None for line in shown]),
         hide_index=True,

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from harness.plain import plain
 
@@ -48,8 +49,9 @@ def style() -> None:
 
 
 def theme() -> str:
-    """`light` or `dark`, as the reader has it."""
-    return "dark" if st.context.theme.type == "dark" else "light"
+    """`light` or `dark`, as the reader has it; `light` for what is written to files."""
+    is_page = get_script_run_ctx(suppress_warning=True) is not None
+    return "dark" if is_page and st.context.theme.type == "dark" else "light"
 
 
 def title(text: object, below: object = "") -> None:
