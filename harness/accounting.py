@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from harness.contract import Example
-from harness.efficiency.work import Observed, Work
+from harness.efficiency.work import FEWEST_REPEATS, Observed, Work
 from harness.errors import HarnessError
 from harness.meter import cpu_seconds
 from harness.wire import Accounted
@@ -42,15 +42,20 @@ def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Acc
 
 
 def observe(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> Observed:
-    """Seconds an example over up to ten repeats, each example alone, after a repeat that is not counted."""
+    """Seconds an example over up to ten repeats, each example alone, after a repeat that is not counted.
+
+    Of so many of the examples, from the first, as leave time for enough repeats: on a slow or a busy machine one.
+    """
     elsewhere = _computes_elsewhere()
     clock = time.perf_counter if elsewhere else cpu_seconds
     seconds: list[float] = []
-    end = time.monotonic() + _BUDGET_SECONDS
     _answer(again, examples)  # what is loaded or compiled at the first call is nobody's time
-    before = clock()
+    begun, before = time.monotonic(), clock()
     _answer(again, examples)
-    rounds = math.ceil(_SHORTEST_REPEAT_SECONDS / max(clock() - before, 1e-6))
+    affordable = _BUDGET_SECONDS / FEWEST_REPEATS / max(time.monotonic() - begun, 1e-6)
+    rounds = math.ceil(min(_SHORTEST_REPEAT_SECONDS / max(clock() - before, 1e-6), max(affordable, 1.0)))
+    examples = examples[: max(1, math.floor(len(examples) * min(affordable, 1.0)))]
+    end = time.monotonic() + _BUDGET_SECONDS
     while len(seconds) < _REPEATS and (not seconds or time.monotonic() < end):
         before = clock()
         for _ in range(rounds):

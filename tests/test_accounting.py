@@ -84,6 +84,19 @@ def test_a_slow_model_is_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(observe(Describes().again, EXAMPLES).seconds) == 1
 
 
+def test_of_slow_examples_only_as_many_are_timed_as_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def again(examples: Sequence[Example]) -> None:
+        asked.extend(example.id for example in examples)
+        time.sleep(0.02)
+
+    monkeypatch.setattr("harness.accounting._BUDGET_SECONDS", 0.3)
+    found = observe(again, [*EXAMPLES, *EXAMPLES, *EXAMPLES, *EXAMPLES])
+    assert found.examples < 8, "five repeats of all would take 0.8 seconds"
+    assert len(asked) == 16 + found.examples * len(found.seconds), "waiting is no reason for more rounds"
+
+
 class Finds:
     def __init__(self, found: Any) -> None:
         self._found = found

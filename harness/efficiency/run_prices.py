@@ -15,6 +15,7 @@ from harness.efficiency.hardware import hardware as hardware_named
 from harness.efficiency.serving import Price, Reference, Side, price
 from harness.efficiency.stacks import Stack, stacks
 from harness.efficiency.stacks import stack as stack_named
+from harness.efficiency.work import FEWEST_REPEATS
 from harness.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _PRICED = (
     *("weights_bytes", "kv_bytes_per_token", "peak_activation_bytes"),
 )
 
-FEWEST_REPEATS = 5
 LARGEST_SPREAD = 1.25
 """Median over fastest repeat: above it, fewer than half agree on a time, and it is more of the machine's other work."""
 

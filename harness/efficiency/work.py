@@ -21,6 +21,8 @@ Device = Literal["accelerator", "host"]
 Counted: TypeAlias = tuple[tuple[int, Phase], ...]
 """One phase at several lengths. Counts are a polynomial in the length, so a few of them give every length exactly."""
 
+FEWEST_REPEATS = 5
+"""Of an observation; fewer are not shown."""
 UNITS = ("postings", "nodes", "documents")
 """Fields of `Usage` whose work is so many times that of one; `Stage.each` may name them."""
 
