@@ -24,6 +24,7 @@ def show() -> None:
     text.style()
     pages = [
         st.Page("board.py", title="Tasks", default=True),
+        st.Page("frontier_page.py", title="Frontier", url_path="frontier"),
         st.Page("suite_page.py", title="Suites", url_path="suite"),
         st.Page("compare_page.py", title="Compare", url_path="compare"),
         st.Page("submit_page.py", title="Submit", url_path="submit"),
