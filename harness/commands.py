@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def evaluate(
     from harness.store.claims import expire_lost_runs
 
     places = Places.default(data)
-    submissions = [_load(file, allow_code) for file in files]
+    submissions = [entry for file in files for entry in _load(file, allow_code)]
     chosen = asked(task_names, places)
     plan = pairs(submissions, chosen, places)
     _tell(chosen.notes)
@@ -64,6 +64,7 @@ def evaluate(
             continue
         for entry in entries:
             _tell([f"{entry.name} on {task.card.name}: {concern}" for concern in concerns(entry, workload)])
+        for entry, run_seed in [(one, number) for one in entries for number in one.seeds or (seed,)]:
             with RunProgress(entry.name, task.card.name) as reporter:
                 outcome = evaluate(
                     entry,
@@ -72,7 +73,7 @@ def evaluate(
                     database=database,
                     executor=LocalExecutor(),
                     places=places,
-                    settings=settings,
+                    settings=replace(settings, seed=run_seed),
                     reporter=reporter,
                 )
             outcomes.append(outcome)
@@ -97,14 +98,14 @@ def _show(outcome: Any, rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         print_outcome(outcome, rows)
 
 
-def _load(file: Path, allow_code: bool) -> submission.Submission:
-    entry = submission.load(file)
-    if entry.runs_code and not allow_code:
+def _load(file: Path, allow_code: bool) -> list[submission.Submission]:
+    entries = submission.load_all(file)
+    if entries[0].runs_code and not allow_code:
         raise InputError(
             f"{file} brings its own code, which would run as you, with all that you may do",
             hint="Read the code; if you trust it, add --allow-code. Its row carries a badge.",
         )
-    return entry
+    return entries
 
 
 def _outcome_json(outcome: Any, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -143,16 +144,21 @@ def forget(keys: Sequence[str], db: str) -> None:
 
 
 def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_code: bool, as_json: bool) -> int:
-    """Validate a submission and print an estimate for each task; returns 1 if a pilot failed."""
+    """Validate a submission and print an estimate for each task; returns 1 if a pilot failed.
+
+    All of a sweep's are validated; the estimate is of its first.
+    """
     from harness.pilot import Estimate, estimate
     from harness.selection import asked, tasks_for
 
     places = Places.default(data)
-    entry = submission.load(file)
+    entry, *others = submission.load_all(file)
     chosen = asked(task_names, places)
     _tell(chosen.notes)
+    runs = (1 + len(others)) * max(1, len(entry.seeds))
     summary = {
         "submission": entry.name,
+        "runs": runs,
         "kind": entry.kind,
         "digest": entry.digest,
         "runs_code": entry.runs_code,
@@ -179,6 +185,8 @@ def check(file: Path, task_names: Sequence[str], data: Path | None, *, allow_cod
         print_json(summary | {"tasks": [asdict(pilot) for pilot in pilots]})
     else:
         print(f"{file} is valid: {summary['submission']} ({entry.kind}), digest {entry.digest[:12]}")
+        if runs > 1:
+            print(f"It is one of {1 + len(others)}, {runs} runs for each task; the estimate is for this one.")
         print_table(
             ["would run", "examples", "data", "time", "CPU", "memory of the model", "of the harness", "note"],
             [

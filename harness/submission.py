@@ -13,7 +13,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from harness.models.pipeline import Pipeline, PipelineConfig, StageSpec, labels
 from harness.registry import model_kind
 from harness.submission_check import Check, Part
 from harness.submission_fields import Fields
-from harness.yamlfile import read_yaml
+from harness.sweep import expanded
+from harness.yamlfile import YamlFile, read_yaml
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Submission:
     """True if code comes with the file."""
     observes_cost: bool
     """False if answers were made elsewhere, so that their cost is unknown."""
+    seeds: tuple[int, ...] = ()
+    """Seeds that the file asks for; none leaves it to the command."""
+    sweep: Mapping[str, Any] | None = None
+    """Of which sweep it is one: `name`, `method`, and `trials`, the number of submissions in it."""
 
     @property
     def folder(self) -> Path:
@@ -79,16 +84,46 @@ class Submission:
 def load(path: Path) -> Submission:
     """Read and check a submission file, and digest the files that the model is made of.
 
+    Raises as `load_all`, and for a file that stands for several.
+    """
+    found = load_all(path)
+    if found[0].sweep is not None:
+        raise SubmissionError(f"{path} is a sweep, and stands for {len(found)} submissions", hint="Take `sweep:` out.")
+    return found[0]
+
+
+def load_all(path: Path) -> list[Submission]:
+    """The submissions that a file stands for: one, or with `sweep:` at least one.
+
     Raises `SubmissionError`: for a missing file with the nearest one there is, for broken YAML as `read_yaml` does,
     else with a line "file:line: field: what was wrong; hint" for each thing wrong.
     """
     _check_is_file(path)
-    check = Check(path, read_yaml(path))
-    fields = check.validate(Fields, check.file.data)
+    file = read_yaml(path)
+    if "sweep" not in file.data:
+        return [_loaded(path, file)]
+    check = Check(path, file)
+    fields = check.validate(Fields, file.data)
+    if "stages" in file.data:
+        check.add(("sweep",), "the file has `stages`", "a sweep goes over fields of `model`")
+    if fields is None or fields.sweep is None or check.found:
+        raise check.error() if check.found else SubmissionError(f"{path}: `sweep` is empty")
+    sweep, several = fields.sweep, list(expanded(file, fields.name, fields.sweep))
+    about = {"name": fields.name, "method": sweep.method, "trials": len(several)}
+    found = [_loaded(path, one) for one in several]
+    return [
+        replace(one, seeds=tuple(sweep.seeds), sweep=about, normalised={**one.normalised, "sweep": about})
+        for one in found
+    ]
+
+
+def _loaded(path: Path, file: YamlFile) -> Submission:
+    check = Check(path, file)
+    fields = check.validate(Fields, file.data)
     parts = check.parts()
     if fields is None or check.found:
         raise check.error()
-    about = fields.model_dump(exclude={"model", "stages", "floor"})
+    about = fields.model_dump(exclude={"model", "stages", "floor", "sweep"})
     artifacts = [check.artifacts(part) for part in parts]
     described = _as_stages if "stages" in check.file.data else _as_model
     return Submission(

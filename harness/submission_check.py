@@ -67,7 +67,7 @@ class Check:
         """What `model` or `stages` names, valid; all if nothing is wrong with the file."""
         data = self.file.data
         if "model" in data and "stages" in data:
-            self._add(("stages",), "the file has a `model` too", "keep one of the two")
+            self.add(("stages",), "the file has a `model` too", "keep one of the two")
         elif "stages" in data:
             stages = data["stages"] if isinstance(data["stages"], list) else []
             parts = [self._part(("stages", number), stage) for number, stage in enumerate(stages)]
@@ -76,7 +76,7 @@ class Check:
                 self._plan(found)
             return found
         elif "model" not in data:
-            self._add(("model",), "missing", "")
+            self.add(("model",), "missing", "")
         elif part := self._part(("model",), data["model"]):
             self._check_alone(part)
             return [part]
@@ -87,7 +87,7 @@ class Check:
         try:
             return part.config.artifacts()
         except InputError as error:
-            self._add((*part.at, *getattr(error, "field", ())), error.message, error.hint)
+            self.add((*part.at, *getattr(error, "field", ())), error.message, error.hint)
             raise self.error() from error
 
     @property
@@ -105,7 +105,7 @@ class Check:
         kind = self._kind(at, section)
         if kind and section["kind"] == Pipeline.kind:
             why = f"`{Pipeline.kind}` is not written as a kind"
-            self._add((*at, "kind"), why, "list the stages under `stages:`, in place of `model:`")
+            self.add((*at, "kind"), why, "list the stages under `stages:`, in place of `model:`")
             return None
         settings = {key: value for key, value in section.items() if key != "kind"}
         config = self.validate(kind.Config, settings, at=at) if kind else None
@@ -119,37 +119,38 @@ class Check:
             try:
                 return model_kind(kind)
             except InputError as error:
-                self._add((*at, "kind"), error.message, error.hint)
+                self.add((*at, "kind"), error.message, error.hint)
         else:
             what = "missing" if "kind" not in section else f"expected a name, found {describe(kind)}"
-            self._add((*at, "kind"), what, f"one of {', '.join(model_kind_names())}")
+            self.add((*at, "kind"), what, f"one of {', '.join(model_kind_names())}")
         return None
 
     def _plan(self, parts: Sequence[Part]) -> None:
         try:
             plan([StageSpec(part.name, part.kind, part.config) for part in parts])
         except PlanError as error:
-            self._add(parts[error.stage].at, str(error), "")
+            self.add(parts[error.stage].at, str(error), "")
 
     def _check_alone(self, part: Part) -> None:
         if hasattr(part.kind, "takes"):
             why = f"`{part.name}` reworks rankings"
-            self._add((*part.at, "kind"), why, "put it into `stages:`, below what makes them")
+            self.add((*part.at, "kind"), why, "put it into `stages:`, below what makes them")
         elif "first" in part.config.model_fields_set:
-            self._add((*part.at, "first"), "there is no stage above", "it belongs into `stages:`")
+            self.add((*part.at, "first"), "there is no stage above", "it belongs into `stages:`")
 
     def _explain(self, detail: ErrorDetails, schema: type[BaseModel], at: KeyPath) -> None:
         location = (*at, *detail["loc"])
         # Pydantic adds to it, such as the branch of a union.
         known = self.file.nearest(location)
         if detail["type"] == "missing":
-            self._add((*known, location[-1]), "missing", "")
+            self.add((*known, location[-1]), "missing", "")
         elif detail["type"] == "extra_forbidden":
-            self._add(known, "unknown key", _nearest_key(str(location[-1]), schema, nested=len(detail["loc"]) > 1))
+            self.add(known, "unknown key", _nearest_key(str(location[-1]), schema, nested=len(detail["loc"]) > 1))
         else:
-            self._add(known, _expectation(detail), _advice(detail))
+            self.add(known, _expectation(detail), _advice(detail))
 
-    def _add(self, field: KeyPath, what: str, hint: str) -> None:
+    def add(self, field: KeyPath, what: str, hint: str) -> None:
+        """Something wrong, with the line of the field."""
         where = f"{_dotted(field)}: " if field else ""
         hint = hint.replace("Did", "did", 1) if hint.startswith("Did you mean") else hint
         self._found.append((self.file.lines[self.file.nearest(field)], f"{where}{what}{'; ' if hint else ''}{hint}"))

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from harness.config import Documented
 from harness.errors import InputError
+from harness.sweep import Sweep
 from harness.yamlfile import describe
 
 # Controls, surrogates, line and paragraph separators, and invisible marks such as those that reverse what follows.
@@ -76,3 +77,5 @@ class Fields(Documented):
     """The model: its `kind`, and the settings of that kind."""
     stages: list[dict[str, Any]] = Field(default=[], min_length=1, max_length=MAX_STAGES)
     """In place of `model`: retrievers, and what reworks their rankings, each a `kind` with its settings."""
+    sweep: Sweep | None = None
+    """Makes the file stand for several submissions: the same model with other values of some fields."""

@@ -16,7 +16,8 @@ def to_json_schema() -> dict[str, Any]:
     schema = Fields.model_json_schema()
     kinds = {name: kind for name, kind in model_kinds().items() if name != Pipeline.kind}
     described = {name: _kind_schema(name, kind) for name, kind in kinds.items()}
-    definitions = {key: value for kind in described.values() for key, value in kind.pop("$defs", {}).items()}
+    own = schema.pop("$defs", {})
+    definitions = own | {key: value for kind in described.values() for key, value in kind.pop("$defs", {}).items()}
     alone = {name: kind for name, kind in described.items() if not hasattr(kinds[name], "takes")}
     schema["properties"]["model"] = schema["properties"]["model"] | _one_of(alone)
     schema["properties"]["stages"]["items"] = {"type": "object"} | _one_of(described)
