@@ -19,16 +19,22 @@ _LENGTHS = (13, 31, 61, 127, 251, 509, 1021)
 for a prompt's counts are quadratic in its tokens."""
 
 
-def generation_stage(config: PretrainedConfig, *, name: str, dtype: str, cache: Path) -> Stage:
+def generation_stage(config: PretrainedConfig, *, name: str, dtype: str, cache: Path, logits_to_keep: int = 1) -> Stage:
     """What reading a prompt and writing one further token take, by the model's configuration.
 
-    Traced with fused attention, as accelerators run it, and remembered in `cache`. Raises `InputError` naming the
-    operation if one that matters cannot be counted.
+    Writing needs the logits of the last position, judging a text those of all (`logits_to_keep` 0). Traced with fused
+    attention, as accelerators run it, and remembered in `cache`. Raises `InputError` naming the operation if one that
+    matters cannot be counted.
     """
     positions = getattr(config.get_text_config(), "max_position_embeddings", None) or _LENGTHS[-1] + 1
     lengths = [length for length in _LENGTHS if length < positions][-3:]
-    key = {"config": json.loads(config.to_json_string(use_diff=False)), "lengths": lengths, "dtype": dtype}
-    ledgers = remembered(cache, key, lambda: _traced(config, lengths, dtype), list[tuple[int, Ledger]])
+    key = {
+        "config": json.loads(config.to_json_string(use_diff=False)),
+        "lengths": lengths,
+        "dtype": dtype,
+        "logits": logits_to_keep,
+    }
+    ledgers = remembered(cache, key, lambda: _traced(config, lengths, dtype, logits_to_keep), list[tuple[int, Ledger]])
     longest = ledgers[-1][1]
     return Stage(
         name=name,
@@ -40,7 +46,9 @@ def generation_stage(config: PretrainedConfig, *, name: str, dtype: str, cache: 
     )
 
 
-def _traced(config: PretrainedConfig, lengths: Sequence[int], dtype: str) -> list[tuple[int, Ledger]]:
+def _traced(
+    config: PretrainedConfig, lengths: Sequence[int], dtype: str, logits_to_keep: int
+) -> list[tuple[int, Ledger]]:
     from harness.efficiency.language_models import language_model_ledger
 
     return [
@@ -52,7 +60,7 @@ def _traced(config: PretrainedConfig, lengths: Sequence[int], dtype: str) -> lis
                 prompt_tokens=tokens,
                 context_tokens=tokens,
                 dtype=dtype,
-                logits_to_keep=1,
+                logits_to_keep=logits_to_keep,
                 growing=False,
             ),
         )

@@ -66,16 +66,27 @@ class Decoder:
         with torch.inference_mode():
             return self._generate(rows, most_tokens, sampling, after)
 
-    def next_logits(self, rows: Sequence[Sequence[int]], *, after: int) -> torch.Tensor:
-        """Logits [rows, vocabulary] of what follows each row, float32 on the CPU; `after` as in `generate`."""
+    def log_probabilities(
+        self, rows: Sequence[Sequence[int]], *, after: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """For each row, of its tokens but the first [len - 1], and of whatever follows it [vocabulary].
+
+        Natural logarithms, float32 on the CPU; `after` as in `generate`.
+        """
         import torch
 
+        found = []
         with torch.inference_mode():
-            outputs, _, _ = self._read(rows, after)
-            logits: torch.Tensor = outputs.logits[:, -1].float().cpu()
-            return logits
+            for row in rows:  # one at a time: all logits of a row are in memory together
+                outputs, _, _ = self._read([row], after, logits_to_keep=0)
+                logarithms = outputs.logits[0].float().log_softmax(-1).cpu()
+                steps = logarithms[:-1].gather(1, torch.tensor(list(row[1:]), dtype=torch.long)[:, None])[:, 0]
+                found.append((steps, logarithms[-1]))
+        return found
 
-    def _read(self, rows: Sequence[Sequence[int]], after: int) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    def _read(
+        self, rows: Sequence[Sequence[int]], after: int, logits_to_keep: int = 1
+    ) -> tuple[Any, torch.Tensor, torch.Tensor]:
         """One call over all rows; also the mask [rows, after + width], and the positions of the last tokens [rows]."""
         import torch
 
@@ -92,7 +103,7 @@ class Decoder:
             cache = copy.deepcopy(self._kept[1])
             if len(rows) > 1:
                 cache.batch_repeat_interleave(len(rows))
-        outputs = self._forward(ids.to(device), whole, positions.to(device), cache)
+        outputs = self._forward(ids.to(device), whole, positions.to(device), cache, logits_to_keep)
         return outputs, whole, positions[:, -1].to(device)
 
     def _generate(self, rows: Sequence[Row], most_tokens: int, sampling: Sampling, after: int) -> list[list[int]]:
@@ -130,14 +141,15 @@ class Decoder:
         mask: torch.Tensor | None = None,
         positions: torch.Tensor | None = None,
         cache: Any = None,
+        logits_to_keep: int = 1,
     ) -> Any:
-        """Logits of the last position only: over a long prompt those of all would fill the memory."""
+        """Logits of the last position only, unless 0 asks for all: over a long prompt they would fill the memory."""
         return self._model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=logits_to_keep,
             **{self._cache: cache},
         )
 

@@ -10,6 +10,8 @@ import numpy as np
 _LEAST_SHARED = 32
 """Tokens of a beginning that is worth being kept; every chat begins with some."""
 _LEAST_SHARE = 0.5
+_TOKENS_OF_A_STEP = 25
+"""Tokens of a prompt that take as long as one step of writing, which reads all weights for whatever is in its batch."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,11 @@ class Group:
     places: tuple[int, ...]
 
 
-def groups(prompts: Sequence[list[int]]) -> list[Group]:
+def groups(prompts: Sequence[list[int]], most_tokens: int) -> list[Group]:
     """Every prompt in one group: those that share at least half of each, and the others as one without a beginning.
 
-    At least one token of every prompt is left, for the model to answer after.
+    Prompts of a group are answered apart from others, in steps of their own, `most_tokens` at most; so there is a group
+    only where the tokens that it saves are worth more. At least one token of every prompt is left to answer after.
     """
     order = sorted(range(len(prompts)), key=lambda place: prompts[place])
     found: list[Group] = []
@@ -36,10 +39,10 @@ def groups(prompts: Sequence[list[int]]) -> list[Group]:
             if common < max(_LEAST_SHARED, _LEAST_SHARE * max(len(first), len(other))):
                 break
             shared, count = common, count + 1  # in this order, what is shared only shrinks
-        if count > 1:
+        if shared * (count - 1) > _TOKENS_OF_A_STEP * most_tokens:
             found.append(Group(shared, tuple(order[:count])))
         else:
-            alone.append(order[0])
+            alone += order[:count]
         order = order[count:]
     return [*found, Group(0, tuple(alone))] if alone else found
 

@@ -12,12 +12,24 @@ import msgspec
 from pydantic import Field
 
 from harness.config import ModelConfig, in_field
-from harness.contract import Example, Failure, Prediction, Prepared, Prompt, Request, Resources, Texts, Usage
+from harness.contract import (
+    Example,
+    Failure,
+    LogLikelihood,
+    Prediction,
+    Prepared,
+    Prompt,
+    Request,
+    Resources,
+    Texts,
+    Usage,
+)
 from harness.efficiency.ledger import Memory
 from harness.efficiency.work import Stage, Work
 from harness.models.transformer import Weights
 
 if TYPE_CHECKING:
+    from harness.generation.likelihood import Likelihood
     from harness.generation.prefixes import Group
 
 _BATCH_SIZE = 32
@@ -49,6 +61,8 @@ class CausalLMConfig(ModelConfig):
     """Tokens that are computed together, room for answers included: what bounds the memory for keys and values."""
     reuse_prefixes: bool = True
     """Compute what prompts have in common once."""
+    exact_bytes: bool = False
+    """The probability of a text sums over all tokenizations that begin with it; else it is of the canonical one."""
 
     def artifacts(self) -> dict[str, str]:
         """sha256 of the weights, configuration and tokenizer; a hub id stands for itself."""
@@ -62,18 +76,19 @@ class CausalLMConfig(ModelConfig):
 
 
 class CausalLM:
-    """Answers prompts with texts. Those that share a beginning have it computed once."""
+    """Answers prompts with texts, those that share a beginning together; and says how likely texts are."""
 
     kind: ClassVar[str] = "causal_lm"
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = CausalLMConfig
-    offers = frozenset({"texts"})
+    offers = frozenset({"texts", "loglikelihood"})
 
     def __init__(self, config: CausalLMConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE
         self._config, self._seed = config, seed
         self._samples = 1
+        self._judged: list[tuple[int, Likelihood]] = []
 
     def concerns(self, request: Request) -> list[str]:
         """What to be told before a run on a task that asks for this."""
@@ -83,6 +98,7 @@ class CausalLM:
         """Load the tokenizer and the weights."""
         from harness.generation import weights
         from harness.generation.decoding import Decoder, Sampling
+        from harness.generation.likelihood import TextLikelihood
         from harness.retrieval.encoder import device_named
 
         config, request = self._config, resources.request
@@ -95,7 +111,12 @@ class CausalLM:
         self._most_tokens = config.max_output_tokens or request.max_output_tokens
         self._samples = request.samples
         self._sampling = Sampling(config.temperature, config.top_p)
+        self._is_judge = not request.max_output_tokens  # the task wants no text, but the probability of one
         self._decoder = Decoder(model, pad_id=self._pad_id(), stop_ids=_stop_ids(model, self._tokenizer))
+        if self._is_judge:
+            self._likelihood = TextLikelihood(self._decoder, self._tokenizer, exact=config.exact_bytes)
+            start = self._tokenizer.decode([self._likelihood.start])
+            return Prepared(facts={"context_tokens": self._limit or "any", "document_start": start})
         return Prepared(
             facts={
                 "prompt_form": "chat" if self._is_chat else "plain",
@@ -107,6 +128,8 @@ class CausalLM:
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """A text for each sample of each prompt; a prompt that leaves no room for the answer is over the limit."""
+        if self._is_judge:
+            return [self._judgement(example) for example in examples]
         prompts = [self._tokens(example) for example in examples]
         fits = [i for i, prompt in enumerate(prompts) if not self._is_over(prompt)]
         asked = [(i, sample) for i in fits for sample in range(self._samples)]
@@ -128,9 +151,40 @@ class CausalLM:
         from harness.efficiency.generation_work import generation_stage
 
         stage = generation_stage(
-            self._model_config, name=_STAGE, dtype=self._config.dtype, cache=self._folder_of_ledgers
+            self._model_config,
+            name=_STAGE,
+            dtype=self._config.dtype,
+            cache=self._folder_of_ledgers,
+            logits_to_keep=0 if self._is_judge else 1,
         )
         return Work(tuple(_of_sample(stage, sample) for sample in range(self._samples)))
+
+    def findings(self) -> dict[str, float]:
+        """Of a text: bits per byte of its canonical tokens, and what they lie above the bits of its bytes."""
+        from harness.generation.likelihood import bits_per_byte
+
+        count = sum(count for count, _ in self._judged)
+        exact = [found.exact_nats for _, found in self._judged if found.exact_nats is not None]
+        if not exact:
+            return {}
+        canonical = bits_per_byte(sum(found.canonical_nats for _, found in self._judged), count)
+        return {
+            "canonical_bits_per_byte": canonical,
+            "exact_bits_per_byte": bits_per_byte(sum(exact), count),
+            "tokenization_gap_bits_per_byte": canonical - bits_per_byte(sum(exact), count),
+        }
+
+    def _judgement(self, example: Example) -> Prediction:
+        text = example.input.text if isinstance(example.input, Prompt) else str(example.input)
+        tokens = self._likelihood.encode(text)
+        if self._limit is not None and len(tokens) >= self._limit:
+            return Prediction(example.id, Failure("over_limit", f"{len(tokens):,} tokens of {self._limit:,}"))
+        found = self._likelihood.of(tokens, text)
+        count = len(text.encode())
+        self._judged.append((count, found))
+        nats = found.canonical_nats if found.exact_nats is None else found.exact_nats
+        usage = Usage(_STAGE, prompt_tokens=found.computed_tokens)
+        return Prediction(example.id, LogLikelihood(min(0.0, nats), count), (usage,))
 
     # --- prompts ----------------------------------------------------------------------------------------------------
 
@@ -164,7 +218,7 @@ class CausalLM:
         from harness.generation.prefixes import Group, groups
 
         found: dict[int, tuple[list[int], Usage]] = {}
-        plan = groups(prompts) if self._config.reuse_prefixes else [Group(0, tuple(range(len(prompts))))]
+        plan = groups(prompts, self._most_tokens) if self._config.reuse_prefixes else [Group(0, tuple(range(len(prompts))))]
         for group in plan:
             found |= self._of_group(group, prompts, seeds)
         return [found[place] for place in range(len(prompts))]

@@ -9,6 +9,7 @@ from harness.contract import Suite, Task
 from tasks.needle_threading.haystack import BYTES_PER_PAIR
 from tasks.needle_threading.published import PublishedTask
 from tasks.needle_threading.sizes import BY_DEFAULT, PUBLISHED, SMALL, SMALLEST_THREADS
+from tasks.needle_threading.small import SmallThreadsTask
 from tasks.needle_threading.task import KINDS, NeedleTask
 
 _IN_THE_TABLE = ("single", "multiple", "conditional", "threads", "multi-threads")
@@ -20,7 +21,7 @@ class NeedleFamily:
     name = "needle"
 
     def tasks(self) -> Sequence[Task]:
-        return list(_tasks())
+        return [*_tasks(), SmallThreadsTask()]
 
     def suites(self) -> Sequence[Suite]:
         """For each kind over its sizes, for each size over the kinds of the paper's table, and the small default."""

@@ -33,7 +33,7 @@ def answered(
     folder: Path, tmp_path: Path, examples: Sequence[Example], request: Request | None = None, **settings: Any
 ) -> tuple[CausalLM, list[Prediction]]:
     model = CausalLM(CausalLMConfig.model_validate({"model": str(folder), **settings}), seed=0)
-    inputs = Inputs(request=request or Request(max_output_tokens=12))
+    inputs = Inputs(request=request or Request(max_output_tokens=6))
     model.prepare(Resources(inputs, [e.id for e in examples], tmp_path, tmp_path))
     return model, model.predict(examples)
 
