@@ -87,18 +87,23 @@ class Static(EmbedAndSearch):
         )
 
     def load(self) -> Encode:
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        table_file, tokenizer_file = self._config.files()
-        table = load_file(table_file)["embedding.weight"].astype("float32")
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return lambda texts, done: _mean_vectors(texts, table, tokenizer)
+        table, tokenizer = read_files(self._config)
+        return lambda texts, done: mean_vectors(texts, table, tokenizer)
 
 
-def _mean_vectors(texts: Sequence[str], table: Float32, tokenizer: Any) -> Embedded:
+def read_files(config: StaticConfig) -> tuple[Float32, Any]:
+    """The table [vocabulary, d] and its tokenizer, which neither pads nor cuts."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    table_file, tokenizer_file = config.files()
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return load_file(table_file)["embedding.weight"].astype("float32"), tokenizer
+
+
+def mean_vectors(texts: Sequence[str], table: Float32, tokenizer: Any) -> Embedded:
     """Unit vectors [n, d]: the mean of the rows of `table` [vocabulary, d] for a text's tokens; zero for none."""
     import numpy as np
 
