@@ -102,6 +102,7 @@ def modules_after(statement: str) -> set[str]:
 HELPERS = {"contract", "errors"}
 TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "ids", "records", "source_code"}
 LEADERBOARD_MAY_IMPORT = HELPERS | {
+    "limits",
     "store",
     "submission",
     "suite",

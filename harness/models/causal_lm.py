@@ -218,8 +218,11 @@ class CausalLM:
         from harness.generation.prefixes import Group, groups
 
         found: dict[int, tuple[list[int], Usage]] = {}
-        alone = [Group(0, tuple(range(len(prompts))))]
-        plan = groups(prompts, self._most_tokens) if self._config.reuse_prefixes else alone
+        plan = (
+            groups(prompts, self._most_tokens)
+            if self._config.reuse_prefixes
+            else [Group(0, tuple(range(len(prompts))))]
+        )
         for group in plan:
             found |= self._of_group(group, prompts, seeds)
         return [found[place] for place in range(len(prompts))]
