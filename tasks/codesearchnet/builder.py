@@ -1,9 +1,9 @@
 """Pairs of documentation and code out of Python sources, by the rules that CodeSearchNet's own extraction has.
 
 Kept is a function or method, nested ones too, that has a docstring, with these exceptions (Husain et al. 2019, section
-2; `parse_python_data.py`): names like `__add__`, and any with `test` in it; code of at most two lines without its
-docstring; a first paragraph of at most two words; code or documentation that another pair has already. Near duplicates,
-which the original finds by token overlap, stay. English is taken for what is ASCII.
+2; `parse_python_data.py`): names like `__add__`, and any with `test` in it; code of at most two lines; a first paragraph of at most two words;
+code or documentation that another pair has already. Folders of tests are passed over. Near duplicates, which the
+original finds by token overlap, stay. English is taken for what is ASCII in the first paragraph.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _DUNDER = re.compile(r"__.+__")
 _LEAST_LINES, _LEAST_WORDS = 3, 3
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 """Where statements hold statements; a lambda's body is an expression."""
+_TESTS = frozenset({"test", "tests"})
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -60,7 +61,7 @@ def pairs(root: Path, repo: str, files: Iterable[Path] | None = None, skipped: S
 
     A file that is not UTF-8 or does not parse is counted in `skipped` and passed over.
     """
-    for path in sorted(root.rglob("*.py")) if files is None else files:
+    for path in sources(root) if files is None else files:
         try:
             source = path.read_bytes()
             with warnings.catch_warnings():
@@ -73,6 +74,11 @@ def pairs(root: Path, repo: str, files: Iterable[Path] | None = None, skipped: S
             continue
         sha = hashlib.sha256(source).hexdigest()[:16]
         yield from _of_file(tree, text, repo, path.relative_to(root).as_posix(), sha)
+
+
+def sources(root: Path) -> list[Path]:
+    """The Python files below a folder that are not in a folder of tests."""
+    return sorted(path for path in root.rglob("*.py") if not _TESTS & set(path.relative_to(root).parts[:-1]))
 
 
 def distinct(found: Iterable[Pair]) -> list[Pair]:
@@ -122,9 +128,9 @@ def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, _Function]]:
         for child in _listed(getattr(node, block, ())):
             if isinstance(child, _Function):
                 yield f"{prefix}{child.name}", child
-                yield from _functions(child, prefix)
+                yield from _functions(child, f"{prefix}{child.name}.")
             elif not isinstance(child, ast.expr):
-                yield from _functions(child, f"{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+                yield from _functions(child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
 
 
 def _listed(statements: Any) -> list[ast.AST]:
@@ -135,13 +141,7 @@ def _is_wanted(name: str, node: _Function, documentation: str) -> bool:
     own = name.rpartition(".")[2]
     if not documentation or _DUNDER.fullmatch(own) or "test" in own.lower():
         return False
-    if not documentation.isascii() or len(documentation.split("\n\n")[0].split()) < _LEAST_WORDS:
+    summary = documentation.split("\n\n")[0]
+    if not summary.isascii() or len(summary.split()) < _LEAST_WORDS:
         return False
-    return _lines_of_code(node) >= _LEAST_LINES
-
-
-def _lines_of_code(node: _Function) -> int:
-    """Lines of the function less those of its docstring, which is its first statement."""
-    docstring = node.body[0]
-    spent = (docstring.end_lineno or docstring.lineno) - docstring.lineno + 1
-    return (node.end_lineno or node.lineno) - node.lineno + 1 - spent
+    return (node.end_lineno or node.lineno) - node.lineno + 1 >= _LEAST_LINES
