@@ -1,0 +1,81 @@
+"""What a sequence model's stages take, traced; and how that of its mixer grows with the length."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import nn
+
+from harness.efficiency.ledger import Memory, Phase
+from harness.efficiency.trace import trace, trace_growing
+from harness.efficiency.training import trace_training
+from harness.efficiency.work import Stage
+from harness.sequence.backbone import Architecture, Backbone
+from harness.sequence.mixers import MIXERS
+from harness.sequence.slots import Shape
+
+CLASSIFY, TRAIN = "classify", "train step"
+FIRST_LENGTH, LAST_LENGTH = 4096, 16384
+"""Between which growth is taken."""
+
+
+def classify_stage(model: Backbone, made: Architecture) -> Stage:
+    """One example by its symbols, at three lengths."""
+    lengths = sorted({max(1, made.length * part // 4) for part in (1, 2, 4)})
+    counted = [(n, trace_growing(model, partial(_arguments, made, n), phase=CLASSIFY)) for n in lengths]
+    weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+    sides = 2 if made.pair else 1
+    return Stage(
+        CLASSIFY,
+        prompt=tuple((sides * n, phase) for n, phase in counted),
+        memory=Memory(weights_bytes=weights),
+        hidden_size=made.width,
+        heads=made.heads,
+    )
+
+
+def train_step(model: Backbone, made: Architecture, batch: int, n: int | None = None) -> Phase:
+    """One step of AdamW on a batch of sequences of the greatest length, or of another."""
+    labels = torch.zeros(batch, dtype=torch.int64)
+    return trace_training(
+        model,
+        {"ids": _ids(made, batch, n or made.length)},
+        lambda scores: nn.functional.cross_entropy(scores, labels.to(scores.device)),
+        lambda parameters: torch.optim.AdamW(parameters, fused=True),
+        phase=TRAIN,
+    )
+
+
+def classify(model: Backbone, made: Architecture, batch: int, n: int) -> Phase:
+    """A batch of sequences of one length."""
+    return trace(model, {"ids": _ids(made, batch, n)}, phase=CLASSIFY)
+
+
+def growth(made: Architecture, first: int = FIRST_LENGTH, last: int = LAST_LENGTH) -> dict[str, float]:
+    """Exponents of n in the mixer's FLOPs and in the bytes alive at once, from one length to another.
+
+    Products with weights (projections) are left out: they are linear in n whatever the mixer, and would hide it.
+    """
+    ends = [_mixer_alone(made, n, last) for n in (first, last)]
+    logs = [(math.log(alone), math.log(peak)) for alone, peak in ends]
+    over = math.log(last / first)
+    flops, live = ((end - start) / over for start, end in zip(*logs, strict=True))
+    return {"growth_of_flops": round(flops, 4), "growth_of_bytes": round(live, 4)}
+
+
+def _mixer_alone(made: Architecture, n: int, length: int) -> tuple[float, int]:
+    mixer = MIXERS[made.mixer](Shape(made.width, made.heads, length, 0, made.depth, made.causal)).eval()
+    phase = trace(mixer, {"x": torch.empty(1, n, made.width)}, phase="mix")
+    own = sum(o.count * o.flops for o in phase.operations if not (o.kind == "matmul" and o.weight_bytes))
+    return own, phase.peak_bytes
+
+
+def _arguments(made: Architecture, n: int, batch: int) -> dict[str, torch.Tensor]:
+    return {"ids": _ids(made, batch, n)}
+
+
+def _ids(made: Architecture, batch: int, n: int) -> torch.Tensor:
+    shape = (batch, 2, n) if made.pair else (batch, n)
+    return torch.ones(shape, dtype=torch.int64)
