@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +103,18 @@ def test_stages_are_not_swept(tmp_path: Path) -> None:
 def test_where_one_is_wanted_a_sweep_is_none(tmp_path: Path) -> None:
     with pytest.raises(SubmissionError, match="is a sweep, and stands for 2 submissions"):
         load(written(tmp_path, "sweep:\n  over:\n    k1: [0.5, 1.2]\n"))
+
+
+def test_a_sweep_runs_each_submission_with_each_seed(command: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "floors.yaml"
+    file.write_text(
+        "name: rule\nmodel:\n  kind: floor\n  rule: majority\n"
+        "sweep:\n  over:\n    rule: [majority, first_symbol]\n  seeds: [3, 4]\n"
+    )
+    ended = command("eval", file, "--task", "lra/digits", "--limit", "5", "--json")
+    runs = json.loads(ended.out)
+    assert ended.code == 0 and [run["state"] for run in runs] == ["done"] * 4
+    assert [run["submission"] for run in runs] == ["rule: majority"] * 2 + ["rule: first_symbol"] * 2
+    assert [row["seed"] for run in runs for row in run["results"]] == [3, 4, 3, 4]
+    again = json.loads(command("eval", file, "--task", "lra/digits", "--limit", "5", "--json").out)
+    assert [run["state"] for run in again] == ["unchanged"] * 4

@@ -14,6 +14,7 @@ from harness.efficiency.training import trace_training
 from harness.efficiency.work import Stage
 from harness.sequence.backbone import Architecture, Backbone
 from harness.sequence.mixers import MIXERS
+from harness.sequence.mixers.lightning import BLOCK
 from harness.sequence.slots import Shape
 
 CLASSIFY, TRAIN = "classify", "train step"
@@ -22,9 +23,8 @@ FIRST_LENGTH, LAST_LENGTH = 4096, 16384
 
 
 def classify_stage(model: Backbone, made: Architecture) -> Stage:
-    """One example by its symbols, at three lengths."""
-    lengths = sorted({max(1, made.length * part // 4) for part in (1, 2, 4)})
-    counted = [(n, trace_growing(model, partial(_arguments, made, n), phase=CLASSIFY)) for n in lengths]
+    """One example by its symbols, at three lengths, or at the greatest alone where a longer one takes other calls."""
+    counted = [(n, trace_growing(model, partial(_arguments, made, n), phase=CLASSIFY)) for n in _lengths(made)]
     weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
     sides = 2 if made.pair else 1
     return Stage(
@@ -70,6 +70,13 @@ def _mixer_alone(made: Architecture, n: int, length: int) -> tuple[float, int]:
     phase = trace(mixer, {"x": torch.empty(1, n, made.width)}, phase="mix")
     own = sum(o.count * o.flops for o in phase.operations if not (o.kind == "matmul" and o.weight_bytes))
     return own, phase.peak_bytes
+
+
+def _lengths(made: Architecture) -> list[int]:
+    """Odd ones: a length that equals a width would have calls counted as one that are two at other lengths."""
+    if made.mixer == "nystromformer" or (made.mixer == "lightning" and made.length > BLOCK):
+        return [made.length]
+    return sorted({max(1, (made.length * part // 4 - 1) | 1) for part in (1, 2, 4)})
 
 
 def _arguments(made: Architecture, n: int, batch: int) -> dict[str, torch.Tensor]:

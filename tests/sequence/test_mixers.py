@@ -127,7 +127,7 @@ def test_nystromformer() -> None:
 
 def test_segments_differ_by_one_place_at_most_and_are_no_more_than_the_places() -> None:
     x = torch.arange(7.0)[:, None]
-    assert segment_means(x, 3).flatten().tolist() == [0.5, 2.5, 5.0]
+    assert segment_means(x, 3).flatten().tolist() == [1.0, 3.5, 5.5]
     assert segment_means(x, 9).shape == (7, 1)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from harness.sequence.mixers.transnormer import simple_rms
 from harness.sequence.slots import Mask, Shape, merge_heads, split_heads, zeroed
 
-_BLOCK = 64
+BLOCK = 64
 
 
 class Lightning(nn.Module):
@@ -25,7 +25,7 @@ class Lightning(nn.Module):
     angles: torch.Tensor
     takes_mask = can_be_causal = True
 
-    def __init__(self, shape: Shape, block: int = _BLOCK) -> None:
+    def __init__(self, shape: Shape, block: int = BLOCK) -> None:
         super().__init__()
         self.heads, self.block, self.rotates = shape.heads, block, shape.layer == 0
         self.project = nn.Linear(shape.width, 4 * shape.width)
