@@ -22,7 +22,9 @@ from harness.contract import (
 )
 from harness.errors import DataError, RunFailed
 from harness.models.sequence import Mixer, SequenceConfig, SequenceModel
+from harness.sequence.feed_forward import FEED_FORWARDS
 from harness.sequence.mixers import MIXERS
+from harness.sequence.norms import NORMS
 
 SMALL = {"width": 16, "heads": 2, "depth": 1, "hidden": 16, "device": "cpu"}
 
@@ -71,6 +73,22 @@ def test_it_learns_what_it_is_shown_and_keeps_its_curves(tmp_path: Path) -> None
     assert accuracy(model) > 0.9
     assert [step for step, _ in found.curves["loss"]] == list(range(12, 121, 12))
     assert found.facts["best_validation_accuracy"] == max(v for _, v in found.curves["validation accuracy"])
+
+
+@pytest.mark.parametrize(
+    "slot",
+    [
+        *({"mixer": name} for name in MIXERS),
+        *({"norm": name} for name in NORMS),
+        *({"feed_forward": name} for name in FEED_FORWARDS),
+        {"feed_forward": "experts", "share_layers": True, "depth": 2},
+        {"pooling": "last", "causal": True},
+    ],
+    ids=lambda slot: "-".join(map(str, slot.values())),
+)
+def test_whatever_stands_in_the_slots_learns(tmp_path: Path, slot: dict[str, object]) -> None:
+    _, found = prepared(tmp_path, budget={"steps": 60}, optimizer={"learning_rate": 0.02}, norm_warmup=20, **slot)
+    assert found.curves["loss"][-1][1] < 0.95 * found.curves["loss"][0][1]
 
 
 def test_it_learns_pairs_with_one_encoder_for_both(tmp_path: Path) -> None:
