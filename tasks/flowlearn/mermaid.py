@@ -1,0 +1,197 @@
+"""Flowcharts of Mermaid: what FlowLearn uses of the language, written and read.
+
+The grammar, a statement on each line or between semicolons (`%%` begins a comment):
+
+    chart     = ("flowchart" | "graph") [direction] { statement }
+    statement = group { arrow group }
+    group     = node { "&" node }
+    node      = id [ "(" label ")" ]              and the other brackets of Mermaid: [ ] { } (( )) ([ ]) …
+    arrow     = ["<"] line [">" | "o" | "x"] ["|" text "|"]  and the long form of it: -- text -->
+    line      = "--" {"-"} | "==" {"="} | "-." {"."} "-"          solid, thick, dotted
+
+Subgraphs, styles and clicks are not part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import get_args
+
+from tasks.flowlearn.chart import Chart, Direction, Link, Node, Style
+
+MAX_CHARACTERS = 100_000
+"""Of code; a chart that needs more is none of ours."""
+
+_ARROWS: dict[Style, str] = {"solid": "-->", "thick": "==>", "dotted": "-..->"}
+_HEADER = re.compile(r"\s*(?:flowchart|graph)(?:[ \t]+([A-Za-z]{2}))?[ \t]*\Z")
+_STATEMENTS = re.compile(r"\n|;")
+_ID = re.compile(r"[^\W]+(?:[-.](?=\w)\w+)*")
+_LABELLED = re.compile(r"(\w{1,40})[(\[{]{1,3}([^()\[\]{}\n]{1,120})[)\]}]")
+_BRACKETS = (("((", "))"), ("([", "])"), ("[[", "]]"), ("[(", ")]"), ("{{", "}}"), ("(", ")"), ("[", "]"), ("{", "}"))
+_ARROW = re.compile(
+    r"<?(?:(?P<thick>==+)|(?P<dotted>-\.+-)|(?P<solid>--+))(?:>|[ox](?=[\s|])|(?<=---)|(?<====)|(?<=\.-))"
+)
+_LONG = re.compile(r"(?:(?P<thick>==)|(?P<dotted>-\.)|(?P<solid>--))[ \t]+[^-=.>|\n]+?[ \t]+(?:==+>?|\.+->?|--+>?)")
+_TEXT = re.compile(r"\|[^|\n]*\|")
+_SPACE = re.compile(r"\s*")
+
+
+class MermaidError(ValueError):
+    """Code that is not a chart, with the line at fault."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+
+
+def write(chart: Chart) -> str:
+    """The code of a chart, as FlowLearn writes it: a line for each node, then one for each link."""
+    nodes = (f"{node.id}({node.label})" for node in chart.nodes)
+    links = (f"{link.source} {_ARROWS[link.style]} {link.target}" for link in chart.links)
+    return "\n".join([f"flowchart {chart.direction}", *nodes, *links])
+
+
+def read(code: str) -> Chart:
+    """The chart of some code. Raises `MermaidError` for whatever the grammar does not have."""
+    reader = _Reader()
+    lines = iter(_lines(code))
+    number, header = next(lines, (1, ""))
+    if not reader.header(header):
+        raise MermaidError(number, f"expected flowchart or graph and a direction, found {header[:40]!r}")
+    for number, line in lines:
+        reader.statement(number, line)
+    return reader.chart()
+
+
+def read_leniently(code: str) -> tuple[Chart, int]:
+    """The chart of the lines that can be read, and how many cannot; never an error.
+
+    Of a line that cannot be read, nodes with their brackets are kept.
+    """
+    reader, broken = _Reader(), 0
+    for number, line in _lines(code[:MAX_CHARACTERS]):
+        if not reader.header(line):
+            try:
+                reader.statement(number, line)
+            except MermaidError:
+                broken += 1
+                reader.salvage(line)
+    return reader.chart(), broken
+
+
+def _lines(code: str) -> Iterator[tuple[int, str]]:
+    if len(code) > MAX_CHARACTERS:
+        raise MermaidError(1, f"there are {len(code):,} characters; at most {MAX_CHARACTERS:,} are read")
+    for number, line in enumerate(_STATEMENTS.split(code), start=1):
+        text = line.partition("%%")[0].strip()
+        if text:
+            yield number, text
+
+
+@dataclass
+class _Reader:
+    """Collects nodes and links, statement by statement."""
+
+    labels: dict[str, str | None] = field(default_factory=dict)
+    """By id, in order; None until a bracket says what stands in the node."""
+    links: list[Link] = field(default_factory=list)
+    direction: Direction = "TB"
+
+    def header(self, line: str) -> bool:
+        found = _HEADER.match(line)
+        if not found or (found[1] and found[1] not in get_args(Direction)):
+            return False
+        self.direction = found[1] or "TB"  # type: ignore[assignment]
+        return True
+
+    def statement(self, number: int, line: str) -> None:
+        """Take in a statement, whole or not at all. Raises `MermaidError`."""
+        nodes, links = _Statement(number, line).read()
+        for id, label in nodes:
+            if label is not None or id not in self.labels:
+                self.labels[id] = label
+        self.links += links
+
+    def salvage(self, line: str) -> None:
+        for found in _LABELLED.finditer(line):
+            self.labels[found[1]] = _bare(found[2])
+
+    def chart(self) -> Chart:
+        """A node that only links name has its id for a label, as Mermaid draws it."""
+        nodes = tuple(Node(id, id if label is None else label) for id, label in self.labels.items())
+        return Chart(nodes, tuple(self.links), self.direction)
+
+
+def _bare(label: str) -> str:
+    return label.strip().strip('"').strip()
+
+
+class _Statement:
+    """One statement, read from left to right."""
+
+    def __init__(self, number: int, text: str) -> None:
+        self._number, self._text, self._at = number, text, 0
+        self._nodes: list[tuple[str, str | None]] = []
+
+    def read(self) -> tuple[list[tuple[str, str | None]], list[Link]]:
+        groups, styles = [self._group()], []
+        while self._at < len(self._text):
+            styles.append(self._arrow())
+            groups.append(self._group())
+        links = [
+            Link(source, target, style)
+            for style, (sources, targets) in zip(styles, pairwise(groups), strict=True)
+            for source in sources
+            for target in targets
+        ]
+        return self._nodes, links
+
+    def _group(self) -> list[str]:
+        ids = [self._node()]
+        while self._take(re.compile("&")):
+            ids.append(self._node())
+        return ids
+
+    def _node(self) -> str:
+        id = self._take(_ID)
+        if id is None:
+            raise self._error("expected the id of a node")
+        self._nodes.append((id[0], self._label()))
+        return id[0]
+
+    def _label(self) -> str | None:
+        rest = self._text[self._at :]
+        for opening, closing in _BRACKETS:
+            if rest.startswith(opening):
+                end = rest.find(closing, len(opening))
+                if end < 0:
+                    raise self._error(f"expected {closing} after a label")
+                self._at += end + len(closing)
+                self._skip()
+                return _bare(rest[len(opening) : end])
+        return None
+
+    def _arrow(self) -> Style:
+        found = self._take(_LONG) or self._take(_ARROW)
+        if found is None:
+            raise self._error("expected an arrow")
+        self._take(_TEXT)
+        style: Style = found.lastgroup  # type: ignore[assignment]
+        return style
+
+    def _take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        found = pattern.match(self._text, self._at)
+        if found:
+            self._at = found.end()
+            self._skip()
+        return found
+
+    def _skip(self) -> None:
+        space = _SPACE.match(self._text, self._at)
+        self._at = space.end() if space else self._at
+
+    def _error(self, message: str) -> MermaidError:
+        return MermaidError(self._number, f"{message}, found {self._text[self._at :][:40]!r}")
