@@ -7,13 +7,14 @@ DB     ?= results.db
 BIN    := $(VENV)/bin
 TORCH  := torch>=2.9,<2.14
 
-.PHONY: help install lucene leaderboard serve test lint types check clean
+.PHONY: help install lucene mermaid leaderboard serve test lint types check clean
 
 help:
 	@echo "make leaderboard   install, evaluate the baselines on embedded tasks, serve the board on :$(PORT)"
 	@echo "make test          install, then lint, types and tests"
 	@echo "make install       the environment alone, in $(VENV)"
 	@echo "make lucene        add Lucene to it: Pyserini, and a Java for it"
+	@echo "make mermaid       add Mermaid's script to it, which draws charts in Chromium; needs npm"
 	@echo "make clean         remove the environment"
 
 install: $(VENV)/installed
@@ -35,6 +36,12 @@ lucene: $(VENV)/lucene
 $(VENV)/lucene: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[lucene]'
 	@touch $@
+
+mermaid: $(VENV)/share/mermaid/mermaid.min.js
+
+$(VENV)/share/mermaid/mermaid.min.js: $(VENV)/installed
+	mkdir -p $(VENV)/share/mermaid
+	cd $(VENV)/share/mermaid && npm pack --silent mermaid@11.17.2 && tar xzf mermaid-*.tgz --strip-components=2 package/dist/mermaid.min.js && rm mermaid-*.tgz
 
 leaderboard: install
 	-$(BIN)/harness eval submissions/bm25.yaml submissions/minilm.yaml submissions/static.yaml submissions/random.yaml \

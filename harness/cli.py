@@ -199,6 +199,18 @@ def limits(suite: str, db: str, as_json: bool, **asked: Any) -> None:
 
 
 @cli.command()
+@click.argument("run")
+@click.option("--by", metavar="GROUP", help="One group of the examples, such as direction. Default: all.")
+@click.option("--column", help="Statistic of the examples to compare. Default: how right they are.")
+@_options(_db, _json)
+def subgroups(run: str, db: str, as_json: bool, **asked: Any) -> None:
+    """Show how unevenly the score of a RUN is spread over groups of its examples, beside what chance makes of it."""
+    from harness import subgroups
+
+    subgroups.show(run, db, as_json=as_json, **{name: value for name, value in asked.items() if value is not None})
+
+
+@cli.command()
 @click.argument("kind", required=False)
 @_json
 def models(kind: str | None, as_json: bool) -> None:

@@ -63,6 +63,8 @@ class CausalLMConfig(ModelConfig):
     """Compute what prompts have in common once."""
     exact_bytes: bool = False
     """The probability of a text sums over all tokenizations that begin with it; else it is of the canonical one."""
+    blind: bool = False
+    """Take tasks with images too, and answer from the question alone: a floor for those that look."""
 
     def artifacts(self) -> dict[str, str]:
         """sha256 of the weights, configuration and tokenizer; a hub id stands for itself."""
@@ -82,9 +84,9 @@ class CausalLM:
     version: ClassVar[str] = "1"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = CausalLMConfig
-    offers = frozenset({"texts", "loglikelihood"})
 
     def __init__(self, config: CausalLMConfig, seed: int) -> None:
+        self.offers = frozenset({"texts", "loglikelihood", *(("images",) if config.blind else ())})
         self.batch_size = config.batch_size or _BATCH_SIZE
         self._config, self._seed = config, seed
         self._samples = 1

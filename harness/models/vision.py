@@ -160,7 +160,7 @@ class Graph:
     styles: Sequence[str]
 
     def says(self, a: str, b: str, *, directed: bool) -> bool:
-        """Whether there is a link from the node most like `a` to that most like `b`, or without `directed` either way."""
+        """Whether a link leads from the node most like `a` to that most like `b`, or without `directed` either way."""
         if not self.labels:
             return False
         pair = (self._nearest(a), self._nearest(b))

@@ -28,6 +28,11 @@ _SETS: dict[str, tuple[Source, tuple[str, ...], str]] = {
         _SIMULATED,
         "The first 100 charts of the word set: those that GPT-4V and Claude were scored on.",
     ),
+    "textflow-last-50": (
+        TextFlow(first=50),
+        _SIMULATED,
+        "The last 50 of these 100 charts, for what was tuned on the first 50.",
+    ),
     "generated": (Generated(Graphviz()), ("ocr", *_SIMULATED), "200 charts of our own, drawn by Graphviz."),
     "generated-mermaid": (
         Generated(Mermaid()),

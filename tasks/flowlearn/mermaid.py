@@ -24,6 +24,8 @@ from tasks.flowlearn.chart import Chart, Direction, Link, Node, Style
 
 MAX_CHARACTERS = 100_000
 """Of code; a chart that needs more is none of ours."""
+MAX_LINKS = 10_000
+"""Of one statement: `a & b --> c & d` is a product."""
 
 _ARROWS: dict[Style, str] = {"solid": "-->", "thick": "==>", "dotted": "-..->"}
 _HEADER = re.compile(r"\s*(?:flowchart|graph)(?:[ \t]+([A-Za-z]{2}))?[ \t]*\Z")
@@ -141,6 +143,8 @@ class _Statement:
         while self._at < len(self._text):
             styles.append(self._arrow())
             groups.append(self._group())
+        if sum(len(sources) * len(targets) for sources, targets in pairwise(groups)) > MAX_LINKS:
+            raise self._error(f"there are more than {MAX_LINKS:,} links in it")
         links = [
             Link(source, target, style)
             for style, (sources, targets) in zip(styles, pairwise(groups), strict=True)

@@ -102,6 +102,8 @@ class TextFlow:
     """100 charts of the word set with their images: those on which GPT-4V and Claude were scored."""
 
     subset: str = "word"
+    first: int = 0
+    """Charts before it are left out: they served to tune on."""
 
     def status(self, places: Places) -> DataStatus:
         missing = [path for path in (self._test(places), self._gold(places)) if not path.is_file()]
@@ -114,7 +116,7 @@ class TextFlow:
         gold = dict(_objects(self._gold(places), _TEXTFLOW_HINT))
         return [
             self._question(kind, key, item, gold, test)
-            for key, item in _objects(test, _TEXTFLOW_HINT)
+            for key, item in list(_objects(test, _TEXTFLOW_HINT))[self.first :]
             if f"{key}.jpeg" in gold
         ]
 

@@ -52,7 +52,7 @@ class FlowTask:
             needs=frozenset({"texts", "images"}),
             description=f"{_ABOUT[self.kind]} {self.about}",
             generated=self.generated,
-            only_by_name=self.kind in _ONE_SIDED,
+            on_request=self.kind in _ONE_SIDED,
             marks=("one answer is always right",) if self.kind in _ONE_SIDED else (),
             licence=self.licence,
             citation=CITATION,
