@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from tasks.flowlearn.chart import DIRECTIONS, STYLES, Chart, Link, Node
+from harness.flowcharts.chart import DIRECTIONS, STYLES, Chart, Link, Node
 from tasks.flowlearn.questions import KINDS, chart_groups, statement
 
 VERSION = "1"
@@ -89,7 +89,7 @@ def question(kind: str, drawn: Drawn) -> tuple[str, str] | None:
 
 
 def code(chart: Chart) -> str:
-    from tasks.flowlearn.mermaid import write
+    from harness.flowcharts.mermaid import write
 
     return f"```mermaid\n{write(chart)}\n```"
 

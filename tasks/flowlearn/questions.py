@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tasks.flowlearn.chart import Chart
+from harness.flowcharts.chart import Chart
 
 Form = Literal["text", "count", "boolean", "graph", "caption"]
 """What kind of answer is asked for: it decides the scorer."""

@@ -13,11 +13,11 @@ import numpy as np
 
 from harness.contract import Failure, Metric, Prediction, Texts
 from harness.errors import InvalidPrediction
+from harness.flowcharts import answers
+from harness.flowcharts.answers import fold
+from harness.flowcharts.mermaid import write
 from harness.metrics.aggregate import mean
 from harness.metrics.graphs import overlap
-from tasks.flowlearn import answers
-from tasks.flowlearn.answers import fold
-from tasks.flowlearn.mermaid import write
 from tasks.flowlearn.questions import KINDS, Form, Question
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class _Scorer:
         if question.chart is not None:
             found["mermaid"] = write(question.chart)
         if question.picture is not None:
-            found["image"] = str(question.picture.path)
+            found |= {"image": str(question.picture.path), "image_sha256": question.picture.sha256}
         return found | {"groups": dict(question.groups)}
 
 

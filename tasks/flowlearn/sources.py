@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from harness.contract import DataStatus, Places
 from harness.digest import file_digest
 from harness.errors import DataError
-from tasks.flowlearn.chart import Chart
-from tasks.flowlearn.mermaid import MermaidError, read
+from harness.flowcharts.chart import Chart
+from harness.flowcharts.mermaid import MermaidError, read
 from tasks.flowlearn.questions import KINDS, Picture, Question, chart_groups, statement
 
 FOLDER = "flowlearn"

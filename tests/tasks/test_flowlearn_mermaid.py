@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.flowlearn import answers
-from tasks.flowlearn.chart import DIRECTIONS, STYLES, Chart, Link, Node
-from tasks.flowlearn.mermaid import MermaidError, read, read_leniently, write
+from harness.flowcharts import answers
+from harness.flowcharts.chart import DIRECTIONS, STYLES, Chart, Link, Node
+from harness.flowcharts.mermaid import MermaidError, read, read_leniently, write
 
 LABELS = (
     st.text(st.characters(categories=["L", "N"], include_characters=" '!?"), min_size=1).map(str.strip).filter(bool)

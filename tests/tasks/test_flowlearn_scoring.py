@@ -7,7 +7,7 @@ import pytest
 
 from harness.contract import Classes, Failure, Prediction, Texts
 from harness.errors import InvalidPrediction
-from tasks.flowlearn import answers
+from harness.flowcharts import answers
 from tasks.flowlearn.questions import Question
 from tasks.flowlearn.scorer import (
     BooleanScorer,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import DataError
-from tasks.flowlearn.chart import Style
+from harness.flowcharts.chart import Style
 from tasks.flowlearn.drawing import Box, Rendered
 from tasks.flowlearn.generator import Drawn
 

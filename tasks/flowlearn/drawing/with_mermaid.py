@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError
+from harness.flowcharts.mermaid import write
 from tasks.flowlearn.drawing import Box, Rendered
 from tasks.flowlearn.generator import Drawn
-from tasks.flowlearn.mermaid import write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

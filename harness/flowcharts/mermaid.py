@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import get_args
 
-from tasks.flowlearn.chart import Chart, Direction, Link, Node, Style
+from harness.flowcharts.chart import Chart, Direction, Link, Node, Style
 
 MAX_CHARACTERS = 100_000
 """Of code; a chart that needs more is none of ours."""

@@ -10,8 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from tasks.flowlearn.chart import Chart, Pair
-from tasks.flowlearn.mermaid import MermaidError, read, read_leniently
+from harness.flowcharts.chart import Chart, Pair
+from harness.flowcharts.mermaid import MermaidError, read, read_leniently
 
 MAX_CHARACTERS = 20_000
 """Of an answer; the rest is not read."""
