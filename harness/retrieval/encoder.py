@@ -20,6 +20,7 @@ Pooling = Literal["mean", "cls", "last", "max"]
 AutoClass = Literal[
     "AutoModel",
     "AutoModelForCausalLM",
+    "AutoModelForImageTextToText",
     "AutoModelForMaskedLM",
     "AutoModelForSequenceClassification",
     "T5EncoderModel",
