@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from harness.training.settings import Budget, OptimizerSettings
 if TYPE_CHECKING:
     import torch
 
-    from harness.sequence.backbone import Architecture
+    from harness.sequence.backbone import Architecture, Backbone
     from harness.sequence.inputs import Sequences
 
 Mixer = Literal[
@@ -193,7 +194,7 @@ class SequenceModel:
         from harness.efficiency.work import Stage
         from harness.sequence.work import TRAIN, classify_stage, train_step
 
-        model = self._model.to("cpu")
+        model = self._on_cpu()
         step = train_step(model, self._made, self._config.train_batch_size)
         stages = classify_stage(model, self._made), Stage(TRAIN, once=step)
         return Work(stages, (Tally(TRAIN, examples=self._steps),))
@@ -212,7 +213,7 @@ class SequenceModel:
         width = max(2, shortest)
         ids = self._probes.batch(places, width=self._length)[0][..., : min(width, self._length)]
         return {
-            **badges(self._model.to("cpu"), ids),
+            **badges(self._on_cpu(), ids),
             "size_matched": "yes" if is_size_matched(parameters, expected) else "no",
             "size_of_base": round(parameters / expected, 4),
             **growth(self._made),
@@ -222,6 +223,10 @@ class SequenceModel:
     def again(self, examples: Sequence[Example]) -> list[Prediction]:
         """The same answers: there is no cache."""
         return self.predict(examples)
+
+    def _on_cpu(self) -> Backbone:
+        """A copy, where counts and badges do not depend on the device; the model itself stays where it answers."""
+        return copy.deepcopy(self._model).to("cpu")
 
     def _architecture(self) -> Architecture:
         from harness.sequence.backbone import Architecture
