@@ -1,10 +1,10 @@
 """Pairs of documentation and code out of Python sources, by the rules that CodeSearchNet's own extraction has.
 
-Kept is a function or method, nested ones too, that has a docstring, with these exceptions (Husain et al. 2019, section
-2; `parse_python_data.py`): names like `__add__`, and any with `test` in it; code of at most two lines; a first
-paragraph of at most two words; code or documentation that another pair has already. Folders of tests are passed over.
-Near duplicates, which the original finds by token overlap, stay. English is taken for what is ASCII in the first
-paragraph.
+Kept is a function or method, nested ones too, that has a docstring, but for (Husain et al. 2019, section 2, and
+`parse_python_data.py`): names like `__add__`, and any with `test` in it; code of at most two lines; a first
+paragraph of at most two words; code or documentation that another pair has already. Folders of tests are passed
+over. Near duplicates, which the original finds by token overlap, stay. English is taken for what is ASCII in the
+first paragraph.
 """
 
 from __future__ import annotations

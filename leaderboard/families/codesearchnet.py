@@ -1,0 +1,96 @@
+"""Code search: which protocol the scores are of, what ties and copies make of them, and how much leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from harness.plain import plain
+from harness.store import Database
+from leaderboard import text
+from leaderboard.rows import DIGITS, Entry
+
+_COMPARES = {
+    "challenge": "the challenge's table (Husain et al. 2019, Table 4) and its leaderboard, and with nothing else",
+    "csn99-pooled": "other runs on this pool only: the challenge searches a hundred times as many functions",
+    "proxy-1000": "MRR among the 1,000 of a batch: CodeSearchNet's own models, CodeBERT's first paper",
+    "filtered": "GraphCodeBERT, UniXcoder, CoCoSoDa and after, language by language; beware of their mean of six",
+    "advtest": "CodeXGLUE's AdvTest: other functions than CodeSearchNet's test, with masked names",
+    "cosqa": "MRR over 6,267 codes; not with MTEB's or CoIR's CosQA, which has each code up to many times",
+    "mbpp": "the MBPP column of ReCo",
+    "conala": "the CoNaLa column of ReCo",
+    "apps": "the APPS column of ReCo",
+    "mteb": "MTEB's CodeSearchNetRetrieval",
+    "mteb-cc": "MTEB's CodeSearchNetCCRetrieval",
+    "mteb-coir": "MTEB's COIRCodeSearchNetRetrieval",
+    "mteb-cosqa": "MTEB's and CoIR's CosQA",
+}
+_PARTS = {"_optimistic": "Ties for it", "_pessimistic": "Ties against it", "_distinct": "Copies count once"}
+_WIDE = 0.005
+"""From this distance of the bounds on, ties are worth a warning."""
+
+
+def compares_with(task: str) -> str:
+    """The sentence that says what a score of a task may be set beside."""
+    _, _, rest = task.partition("/")
+    protocol, _, variant = rest.partition("/")
+    own = "runs on this task only: it is no published protocol"
+    if variant in ("no-docs", "masked", "with-docs") or variant.endswith(("/no-docs", "/masked")):
+        own = "runs on this variant only; the task without its last part is the published protocol"
+        return f"Compare with {own}."
+    return f"Compare with {_COMPARES.get(protocol, own)}."
+
+
+def tie_rows(found: Sequence[Entry], metric: str) -> list[dict[str, Any]]:
+    """Of each run the official score, its bounds under ties, and what it is where copies count once."""
+    rows = []
+    for entry in found:
+        parts = {label: entry.metrics.get(f"{metric}{part}") for part, label in _PARTS.items()}
+        if None not in parts.values():
+            rows.append({"Submission": entry.label, metric: entry.metrics[metric]} | parts)
+    return rows
+
+
+def warnings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], metric: str) -> list[str]:
+    """What a reader has to know before believing the table."""
+    said = []
+    share = facts.get("leaking_queries")
+    if isinstance(share, float) and share >= 0.1:
+        said.append(f"{share:.0%} of the queries stand word for word in their own code: term matching finds them.")
+    wide = [row for row in rows if row["Ties for it"] - row["Ties against it"] > _WIDE]
+    if wide:
+        most = max(wide, key=lambda row: row["Ties for it"] - row["Ties against it"])
+        said.append(
+            f"The order of ties alone moves {plain(most['Submission'])} between {most['Ties against it']:.3f} and "
+            f"{most['Ties for it']:.3f} in {metric}; published scores often leave it to chance."
+        )
+    return said
+
+
+def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
+    """What the score compares with, warnings, and the table of ties and copies."""
+    text.note(compares_with(plain(version["name"])))
+    metrics = [
+        name for entry in found for name in entry.metrics if name.startswith("RR") and name.endswith("_distinct")
+    ]
+    metric = metrics[0].removesuffix("_distinct") if metrics else ""
+    rows = tie_rows(found, metric)
+    for sentence in warnings(rows, version["facts"], metric):
+        st.warning(text.escaped(sentence))
+    if rows:
+        text.section("Ties and copies")
+        st.dataframe(
+            text.frame(rows),
+            hide_index=True,
+            column_config={
+                name: st.column_config.NumberColumn(plain(name), format=f"%.{DIGITS}f")
+                for name in (metric, *_PARTS.values())
+            },
+            alt=f"{metric} of each run with the best and worst order of ties, and with copies counted once",
+        )
+        text.note(
+            "Scores are the mean over all orders of equal scores unless the protocol says otherwise. A code that was "
+            "not found counts 0; “ties for it” places it first among what was not found."
+        )
