@@ -171,6 +171,14 @@ class JointScorer(BooleanScorer):
         *BooleanScorer.metrics,
     )
 
+    def columns(self, example_ids: Sequence[str], predictions: Mapping[str, Prediction]) -> dict[str, FloatArray]:
+        """Also what each example adds to the balanced accuracy, so that runs can be compared pair by pair."""
+        found = super().columns(example_ids, predictions)
+        if found:
+            sizes = np.where(found["gold_true"] == 1, found["gold_true"].sum(), found["gold_false"].sum())
+            found["balanced_accuracy"] = found["right"] * len(example_ids) / (2 * sizes)
+        return found
+
 
 class GraphScorer(_Scorer):
     """A chart, as Mermaid code or in sentences."""

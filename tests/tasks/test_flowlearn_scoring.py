@@ -76,6 +76,9 @@ def test_always_the_same_answer_is_worth_half() -> None:
     questions = [*asked("is-true-a-to-b", "true", "true", "true"), *asked("is-false-a-to-b", "false")]
     found = scores(JointScorer(questions), questions, "true", "true", "true", "true")
     assert (found["balanced_accuracy"], found["accuracy"], found["yes_rate"]) == (0.5, 0.75, 1.0)
+    said = {q.id: Prediction(q.id, Texts(["true"])) for q in questions}
+    column = JointScorer(questions).columns([q.id for q in questions], said)["balanced_accuracy"]
+    assert column.mean() == pytest.approx(0.5), "what each example adds"
     assert best_constant(questions, ["is-true-a-to-b", "is-false-a-to-b"])[1] == 0.5
 
 
