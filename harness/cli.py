@@ -230,6 +230,21 @@ def data(data: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("submission", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--task", metavar="T", required=True, help="The task whose training split it learns from.")
+@click.option("--answers", type=click.Path(path_type=Path, dir_okay=False), help="Write label and probabilities there.")
+@click.option("--no-header", is_flag=True, help="The file has no line of names: the task's columns stand first.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed.")
+@_options(_data, _json)
+def flows(submission: Path, file: Path, no_header: bool, **options: Any) -> None:
+    """Label the network flows of a CSV FILE that may be larger than memory, and print flows per second."""
+    from harness.flows import command
+
+    command.run(submission, file, header=not no_header, **options)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", multiple=True, metavar="T", help="Estimate for this task. Default: all that fit.")
 @_options(_data, _allow_code, _json)

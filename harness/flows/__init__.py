@@ -1,0 +1,1 @@
+"""Detectors over rows of features: tables, preprocessing, windows, learners, networks, and files larger than memory."""
