@@ -75,7 +75,7 @@ def test_a_causal_transformer_does_not_look_ahead_and_an_encoder_does() -> None:
         assert torch.allclose(stack(rows)[:, 0], stack(changed)[:, 0]) is same
 
 
-def test_without_positions_average_pooling_and_the_cls_token_cannot_tell_which_flow_is_asked_for(
+def test_without_positions_average_pooling_and_the_cls_token_do_not_know_which_flow_is_asked(
     tmp_path: Path,
 ) -> None:
     for head in HEADS:
