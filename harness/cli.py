@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import re
@@ -406,7 +407,7 @@ def main() -> None:
         print("stopped; the same command resumes", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that closing stdout does not raise again
+        _drop_output()
         sys.exit(1)
     except HarnessError as error:
         from harness.plain import plain
@@ -415,11 +416,26 @@ def main() -> None:
         print(f"error: {plain(error.message, lines=True)}{hint}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
-        if os.environ.get("HARNESS_DEBUG"):
-            raise
-        print(f"internal error: {type(error).__name__}: {error}", file=sys.stderr)
-        print("This is a fault of ours. HARNESS_DEBUG=1 shows where; please report it.", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(_explain_unforeseen(error))
+
+
+def _explain_unforeseen(error: Exception) -> int:
+    """Say what stopped the command; returns its exit code."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_output()
+        print("error: no space is left on the disk that is written to", file=sys.stderr)
+        print("Free some space, then run the same command: finished work is kept.", file=sys.stderr)
+        return 2
+    if os.environ.get("HARNESS_DEBUG"):
+        raise error
+    print(f"internal error: {type(error).__name__}: {error}", file=sys.stderr)
+    print("This is a fault of ours. HARNESS_DEBUG=1 shows where; please report it.", file=sys.stderr)
+    return 1
+
+
+def _drop_output() -> None:
+    """Nobody takes what is still to be printed, so closing stdout must not try once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -239,6 +239,23 @@ def test_reader_that_goes_away(command: Command, submission: Path, tmp_path: Pat
         assert process.returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_to_a_full_disk(command: Command, submission: Path, tmp_path: Path) -> None:
+    assert command("eval", submission, *TASK).code == 0
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "harness.cli", "results", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert process.stderr.startswith("error: no space is left")
+    assert process.returncode == 2
+
+
 def test_results_can_be_printed_where_text_is_ascii(command: Command, tmp_path: Path) -> None:
     assert command("eval", submission_named(tmp_path, "naïve 日本"), *TASK).code == 0
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
