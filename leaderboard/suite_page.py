@@ -30,9 +30,7 @@ def show() -> None:
 
     Raises `NoResults` if no suite has any.
     """
-    for name in _OTHER_PAGES_PARAMETERS:
-        if name in st.query_params:
-            del st.query_params[name]
+    _return_from_other_pages()
     st.page_link("board.py", label="← Board")
     text.title("Equal Footing", below="Averages over suites of tasks, each with what it covers")
     with opened() as database:
@@ -79,12 +77,24 @@ def _drawn() -> Drawn:
     return {}
 
 
+def _return_from_other_pages() -> None:
+    """The browser's Back leads here with the parameters of the page that the reader went to, and without our own."""
+    came_back = "run" in st.query_params and "suite" not in st.query_params
+    for name in _OTHER_PAGES_PARAMETERS:
+        if name in st.query_params:
+            del st.query_params[name]
+    if came_back and "suite_shown" in st.session_state:
+        st.session_state["suite"] = st.session_state["suite_shown"]
+        st.rerun()  # while it goes back, Streamlit holds the address above what is set here
+
+
 def _choose_suite(suites: Sequence[Suite]) -> Suite:
     shown = {plain(suite.name): suite for suite in suites}
     asked = st.query_params.get("suite")
     if "suite" not in st.session_state and asked not in shown:
         st.session_state["suite"] = next(iter(shown))
     chosen = st.selectbox("Suite", list(shown), index=None, required=True, key="suite", bind="query-params", width=340)
+    st.session_state["suite_shown"] = chosen  # what a box chose is forgotten when another page is shown
     if asked is not None and asked not in shown:
         near = nearest(asked, shown)
         text.note(f"No results for a suite {asked!r}." + (f" Did you mean {near!r}?" if near else ""))

@@ -161,6 +161,9 @@ def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
         canvas.click(position={"x": 700, "y": 50}, force=True)
         tab.get_by_role("heading", name="good", exact=True).wait_for()
         assert f"run={key}" in tab.url
+        tab.go_back()
+        tab.get_by_text("All 18 zero-shot collections").wait_for()
+        tab.wait_for_url(lambda url: "suite=beir/18" in unquote(url) and "run=" not in url)
 
         tab.goto(f"{address}/suite?suite=beir/18")
         table.locator("canvas td", has_text="2 of 18").first.wait_for(state="attached")
