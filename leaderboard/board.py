@@ -5,7 +5,7 @@ Address: `/?task=NAME`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,11 +15,11 @@ from harness.contract import Line
 from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
-from harness.reference.reproduction import with_reproductions
 from harness.store import Database, read, reports
 from leaderboard import charts, costs, families, lines, runs_table, suite_page, text
+from leaderboard.ranked import NO_RUNS, Ranked, priced, ranked
 from leaderboard.reported import Reported, gathered, tolerance
-from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened
+from leaderboard.rows import DIGITS, Entry, NoResults, opened
 
 _DRAWN_OPEN = 12
 _MOST_DESCRIBED = 200
@@ -46,23 +46,21 @@ def show() -> None:
             with_others = st.toggle("Made elsewhere", True, key="others", help="Published and self-reported scores.")
             _link_to_suite(task, database)
         scores = reports.reported(database, task)
-        results = [row for row in read.results(database, task) if version and _is_of(row, version)]
         metric = version["primary_metric"] if version else scores[0].metric
-        found = entries(with_reproductions(results, scores), metric, all_runs=all_runs)
-        rows = {row["run"]: row for row in results}
-        prices = costs.prices(database, [rows[entry.run] for entry in found], on)
+        runs = ranked(database, version, scores, all_runs=all_runs) if version else NO_RUNS
+        prices = priced(database, runs, on)
+    found = runs.entries
     others = gathered(scores) if with_others else []
     held_against = lines.gathered(version, found)
     if version:
         _show_card(version)
-    explained = next((row["description"] for row in results if row["metric"] == metric and row["description"]), "")
-    if explained:
+    if explained := runs.metrics.get(metric):
         text.note(f"{metric}: {explained}")
     if not found:
         text.section("No finished run over the whole task yet")
         text.note("“All runs” above shows partial ones; a table further down says what the others need.")
     if found or others:
-        _show_table(found, others, held_against, metric, all_runs, prices, on)
+        _show_table(runs, others, held_against, metric, all_runs, prices, on)
     if found:
         _show_settings(found)
         text.section(f"{metric} against cost")
@@ -80,7 +78,7 @@ def show() -> None:
         with opened() as database:
             families.show_task(database, version, found)
         _show_audit(version["audit"])
-    _show_unfinished(results)
+    _show_unfinished(runs.rows.values())
 
 
 def _link_to_suite(task: str, database: Database) -> None:
@@ -144,10 +142,6 @@ def _choose_version(versions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] 
     return versions[index]
 
 
-def _is_of(row: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
-    return (row["task_digest"], row["protocol"]) == (version["digest"], version["protocol"])
-
-
 def _show_card(task: Mapping[str, Any]) -> None:
     text.marks([*(["generated data: made by a program, not collected"] if task["generated"] else []), *task["marks"]])
     text.paragraph(task["description"])
@@ -160,7 +154,7 @@ def _fact(value: Any) -> str:
 
 
 def _show_table(
-    found: Sequence[Entry],
+    runs: Ranked,
     others: Sequence[Reported],
     held_against: Sequence[Line],
     metric: str,
@@ -168,15 +162,19 @@ def _show_table(
     prices: Mapping[str, Mapping[str, Any]],
     on: Reference,
 ) -> None:
+    found = runs.entries
     if len(found) > 1:
         address = {"task": st.query_params.get("task", ""), "runs": [entry.run for entry in found[:2]]}
         st.page_link("compare_page.py", label="Compare runs →", query_params=address)
-    known = {name for entry in found for name in entry.metrics} | {name for other in others for name in other.metrics}
+    known = {*runs.metrics} | {name for other in others for name in other.metrics}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         extra = st.multiselect("More metrics", sorted(known - {metric}), format_func=plain, key="metrics", width=340)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
-    rows = runs_table.lines(found, others, held_against, metric, extra, prices)
+    with opened() as database:
+        task = next(iter(runs.rows.values()))["task"] if runs.rows else ""
+        more = {name: read.values(database, task, name) for name in extra}
+    rows = runs_table.lines(found, others, held_against, metric, more, prices)
     ticked = runs_table.show(rows, metric, extra, all_runs, on)
     if found:
         text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
@@ -251,8 +249,8 @@ def _show_audit(audit: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
             st.dataframe(text.frame(rows), hide_index=True, placeholder="", alt=plain(title))
 
 
-def _show_unfinished(results: Sequence[Mapping[str, Any]]) -> None:
-    unfinished = [row for row in results if row["state"] != "done"]
+def _show_unfinished(rows: Iterable[Mapping[str, Any]]) -> None:
+    unfinished = [row for row in rows if row["state"] != "done"]
     if not unfinished:
         return
     text.section("Not finished")

@@ -31,11 +31,12 @@ def show() -> None:
         if not tasks:
             raise NoResults("No submission has been evaluated yet.")
         task = _choose_task(tasks)
-        results = read.results(database, task)
-        metrics = list(dict.fromkeys(row["metric"] for row in results if row["state"] == "done"))
-        primary = read.task_versions(database, task)[0]["primary_metric"]
+        results = [row for row in read.runs(database, task) if row["value"] is not None]
+        versions = read.task_versions(database, task)
+        metrics = list(dict.fromkeys(name for version in versions for name in read.metrics(database, version)))
+        primary = versions[0]["primary_metric"]
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            runs = _choose_runs(results, primary)
+            runs = _choose_runs(results)
             metric = st.selectbox("Metric", metrics, index=metrics.index(primary), key="metric", width=160)
         if len(runs) < 2:
             text.note("Choose two runs or more; the first is held against the others.")
@@ -60,12 +61,12 @@ def _choose_task(tasks: Sequence[str]) -> str:
     return chosen or tasks[0]
 
 
-def _choose_runs(results: Sequence[Mapping[str, Any]], primary: str) -> list[str]:
+def _choose_runs(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys of finished runs; the latest of each submission over the whole task stand first."""
     done = [{**row, "reproduced": None} for row in results]
-    listed = [entry.run for entry in entries(done, primary, all_runs=False)]
-    listed += [entry.run for entry in entries(done, primary, all_runs=True) if entry.run not in listed]
-    by_run = {row["run"]: row for row in results if row["metric"] == primary}
+    listed = [entry.run for entry in entries(done, all_runs=False)]
+    listed += [entry.run for entry in entries(done, all_runs=True) if entry.run not in listed]
+    by_run = {row["run"]: row for row in results}
     asked = [run for run in st.query_params.get_all("runs") if run in by_run]
     # Not bound to the address, which would then hold the labels: a link names runs by their keys.
     st.session_state.setdefault("runs", asked)

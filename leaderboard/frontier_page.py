@@ -17,13 +17,13 @@ from harness import comparison
 from harness.contract import Line, Suite
 from harness.efficiency.serving import Reference
 from harness.plain import plain
-from harness.reference.reproduction import with_reproductions
 from harness.store import Database, read, reports
 from harness.suite import SuiteRow, averages
 from harness.suite import entries as suite_entries
 from leaderboard import charts, costs, lines, suite_page, text
+from leaderboard.ranked import priced, ranked
 from leaderboard.reported import Reported, gathered
-from leaderboard.rows import DIGITS, Entry, NoResults, entries, opened, pareto
+from leaderboard.rows import DIGITS, Entry, NoResults, opened, pareto
 
 _NO_LIMIT = 0.0
 _NO_DATE = datetime.min  # of an average, which is made whenever it is looked at
@@ -96,12 +96,10 @@ def _view(database: Database, over: Suite | str, on: Reference) -> _View:
 
 def _of_task(database: Database, task: str, on: Reference) -> _View:
     version = read.task_versions(database, task)[0]
-    same = (version["digest"], version["protocol"])
-    results = [row for row in read.results(database, task) if (row["task_digest"], row["protocol"]) == same]
     scores, metric = reports.reported(database, task), version["primary_metric"]
-    found = [e for e in entries(with_reproductions(results, scores), metric, all_runs=False) if e.rank is not None]
-    by_run = {row["run"]: row for row in results}
-    prices = costs.prices(database, [by_run[entry.run] for entry in found], on)
+    whole = ranked(database, version, scores)
+    found = [entry for entry in whole.entries if entry.rank is not None]
+    prices = priced(database, whole, on)
     held_against = lines.gathered(version, found)
     note = f"{metric} on {task}, the latest run of each submission over the whole task."
     runs = {entry.run: [entry.run] for entry in found}
@@ -152,7 +150,6 @@ def _as_entry(row: SuiteRow) -> Entry:
         low=low,
         high=high,
         higher_is_better=row.higher_is_better,
-        metrics={row.metric: row.value},
         prepare_cpu_seconds=None,
         predict_cpu_seconds=None,
         peak_rss_bytes=None,

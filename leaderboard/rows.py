@@ -38,8 +38,6 @@ class Entry:
     low: float
     high: float
     higher_is_better: bool
-    metrics: Mapping[str, float]
-    """All metrics by name, the primary one included."""
     prepare_cpu_seconds: float | None
     predict_cpu_seconds: float | None
     peak_rss_bytes: int | None
@@ -83,18 +81,14 @@ def opened() -> Iterator[Database]:
         database.close()
 
 
-def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool) -> list[Entry]:
-    """The finished runs, best first, from rows of `harness.store.read.results` (newest first) of one task version,
-    with their reproductions.
+def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]:
+    """The finished runs, best first, from rows of `harness.store.read.runs` (newest first) of one task version, with
+    their reproductions.
 
     Of each submission the latest run over the whole task is ranked. With `all_runs` its other runs are there too,
     unranked: those over the whole task among the ranked ones, those over a part last.
     """
-    scores: dict[str, dict[str, float]] = {}
-    for row in results:
-        if row["state"] == "done" and row["value"] is not None:
-            scores.setdefault(row["run"], {})[row["metric"]] = row["value"]
-    done = [row for row in results if row["metric"] == metric and metric in scores.get(row["run"], {})]
+    done = [row for row in runs if row["state"] == "done" and row["value"] is not None]
     latest = _latest(done)
     chosen = done if all_runs else latest
     chosen = sorted(chosen, key=_goodness, reverse=True)
@@ -110,7 +104,6 @@ def entries(results: Sequence[Mapping[str, Any]], metric: str, *, all_runs: bool
             low=row["ci_low"],
             high=row["ci_high"],
             higher_is_better=row["higher_is_better"],
-            metrics=scores[row["run"]],
             prepare_cpu_seconds=row["prepare_cpu_seconds"],
             predict_cpu_seconds=row["predict_cpu_seconds"],
             peak_rss_bytes=row["peak_rss_bytes"],

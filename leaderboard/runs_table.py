@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,13 @@ def lines(
     others: Sequence[Reported],
     held_against: Sequence[Line],
     metric: str,
-    extra: Sequence[str],
+    extra: Mapping[str, Mapping[str, float]],
     prices: Mapping[str, Mapping[str, Any]],
 ) -> list[Row]:
-    """The lines, best first; of equal ones those of runs first, and runs over a part of the task last."""
+    """The lines, best first; of equal ones those of runs first, and runs over a part of the task last.
+
+    `extra` are further metrics: name → run → value.
+    """
     sign = 1 if not found or found[0].higher_is_better else -1
     of_runs = [
         Row(
@@ -82,7 +85,11 @@ def show(shown: Sequence[Row], metric: str, extra: Sequence[str], all_runs: bool
 
 
 def _cells(
-    entry: Entry, gained: float | None, metric: str, extra: Sequence[str], spent: Mapping[str, Any]
+    entry: Entry,
+    gained: float | None,
+    metric: str,
+    extra: Mapping[str, Mapping[str, float]],
+    spent: Mapping[str, Any],
 ) -> dict[str, Any]:
     return {
         "Rank": entry.rank,
@@ -92,7 +99,7 @@ def _cells(
         "95 % interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
         **({} if gained is None else {"Gain": gained}),
         "Reproduced": entry.reproduced and entry.reproduced.short,
-        **{name: entry.metrics.get(name) for name in extra},
+        **{name: values.get(entry.run) for name, values in extra.items()},
         **spent,
         "Prepare (CPU s)": entry.prepare_cpu_seconds,
         "Predict (CPU s)": entry.predict_cpu_seconds,
@@ -109,7 +116,7 @@ def _cells(
     }
 
 
-def _reported_cells(other: Reported, metric: str, extra: Sequence[str]) -> dict[str, Any]:
+def _reported_cells(other: Reported, metric: str, extra: Iterable[str]) -> dict[str, Any]:
     return {
         "Submission": other.label,
         **{name: other.metrics.get(name) for name in (metric, *extra)},

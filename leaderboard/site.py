@@ -15,11 +15,11 @@ import msgspec
 
 from harness.efficiency.serving import Reference
 from harness.errors import InputError
-from harness.reference.reproduction import with_reproductions
 from harness.store import Database, read, reports
 from leaderboard import charts, costs, lines, runs_table
+from leaderboard.ranked import priced, ranked
 from leaderboard.reported import gathered
-from leaderboard.rows import DIGITS, entries
+from leaderboard.rows import DIGITS
 from leaderboard.text import escaped
 
 _STYLE = """
@@ -76,17 +76,15 @@ def _boards(database: Database, on: Reference) -> Iterator[_Board]:
         if not task["done"]:
             continue
         version = read.task_versions(database, task["name"])[0]
-        same = (version["digest"], version["protocol"])
-        results = [r for r in read.results(database, task["name"]) if (r["task_digest"], r["protocol"]) == same]
         scores = reports.reported(database, task["name"])
         metric = version["primary_metric"]
-        found = entries(with_reproductions(results, scores), metric, all_runs=False)
+        whole = ranked(database, version, scores)
+        found = whole.entries
         if not found:
             continue
-        by_run = {row["run"]: row for row in results}
-        prices = costs.prices(database, [by_run[entry.run] for entry in found], on)
+        prices = priced(database, whole, on)
         held_against, others = lines.gathered(version, found), gathered(scores)
-        rows = runs_table.lines(found, others, held_against, metric, [], prices)
+        rows = runs_table.lines(found, others, held_against, metric, {}, prices)
         spent = costs.by_basis(found, prices)
         basis = next((basis for basis in _BASES if spent[basis]), "cpu")
         drawing = charts.score_and_cost(found, others, held_against, metric, spent[basis], costs.AXES[basis])

@@ -63,6 +63,25 @@ class Database:
         ):
             yield session
 
+    def stamp(self) -> tuple[object, ...] | None:
+        """Another one after every change of a database in a file: what was read under the same one still holds.
+
+        None where only reading would tell. A commit changes the write-ahead log until it is moved into the file.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return None
+        path = Path(self.engine.url.database or "")
+        try:
+            file = path.stat()
+        except OSError:
+            return None
+        try:
+            log = path.with_name(f"{path.name}-wal").stat()
+        except OSError:
+            log = None
+        written = (log.st_mtime_ns, log.st_size) if log and log.st_size else None
+        return str(path), file.st_ino, file.st_mtime_ns, file.st_size, written
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -219,7 +238,8 @@ def _advice(reason: str) -> str:
     advice = {
         "full": "Free some space, then run the same command: finished batches are kept.",
         "readonly": "Make the file and its folder writable, or choose another --db.",
-        "unable to open": "Check that the file and its folder exist and are yours.",
+        "unable to open": "Check that file and folder exist and can be written; SQLite writes there even to read.",
+        "disk i/o": "The disk may be full or failing; free some space, then run the same command.",
         "locked": "Another process holds it for long; wait for it, or choose another --db.",
         "not a database": "It is not an SQLite file; choose another --db.",
         "malformed": "The file is damaged; restore a copy, or choose another --db.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,33 @@ def results(database: Database, task: str | None = None) -> list[dict[str, Any]]
         found = scores.get(run["run"], [])
         rows += [run | score for score in found] or [run | {"description": ""}]
     return rows
+
+
+def metrics(database: Database, version: Mapping[str, Any]) -> dict[str, str]:
+    """The metrics of the finished runs of a version of a task (of `task_versions`), each with its description."""
+    of_version = (TaskRow.name == version["name"]) & (TaskRow.digest == version["digest"])
+    query = (
+        select(ScoreRow.metric, func.max(ScoreRow.description))
+        .join(RunRow, RunRow.id == ScoreRow.run_id)
+        .join(RunRow.task)
+        .where(of_version, TaskRow.protocol == version["protocol"])
+        .group_by(ScoreRow.metric)
+        .order_by(func.min(ScoreRow.position), ScoreRow.metric)
+    )
+    with database.reading() as session:
+        return {metric: description for metric, description in session.execute(query)}
+
+
+def values(database: Database, task: str, metric: str) -> dict[str, float]:
+    """What each finished run of a task has of one metric."""
+    query = (
+        select(RunRow.key, ScoreRow.value)
+        .join(RunRow, RunRow.id == ScoreRow.run_id)
+        .join(RunRow.task)
+        .where(TaskRow.name == task, ScoreRow.metric == metric)
+    )
+    with database.reading() as session:
+        return {run: value for run, value in session.execute(query)}
 
 
 def results_of(database: Database, key: str) -> list[dict[str, Any]]:

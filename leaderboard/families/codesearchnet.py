@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from harness.plain import plain
-from harness.store import Database
+from harness.store import Database, read
 from leaderboard import text
 from leaderboard.rows import DIGITS, Entry
 
@@ -43,13 +43,16 @@ def compares_with(task: str) -> str:
     return f"Compare with {_COMPARES.get(protocol, own)}."
 
 
-def tie_rows(found: Sequence[Entry], metric: str) -> list[dict[str, Any]]:
-    """Of each run the official score, its bounds under ties, and what it is where copies count once."""
+def tie_rows(found: Sequence[Entry], metric: str, values: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Of each run the official score, its bounds under ties, and what it is where copies count once.
+
+    `values` are those of the metrics: name → run → value.
+    """
     rows = []
     for entry in found:
-        parts = {label: entry.metrics.get(f"{metric}{part}") for part, label in _PARTS.items()}
+        parts = {label: values[f"{metric}{part}"].get(entry.run) for part, label in _PARTS.items()}
         if None not in parts.values():
-            rows.append({"Submission": entry.label, metric: entry.metrics[metric]} | parts)
+            rows.append({"Submission": entry.label, metric: values[metric].get(entry.run), **parts})
     return rows
 
 
@@ -72,11 +75,11 @@ def warnings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], metric
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
     """What the score compares with, warnings, and the table of ties and copies."""
     text.note(compares_with(plain(version["name"])))
-    metrics = [
-        name for entry in found for name in entry.metrics if name.startswith("RR") and name.endswith("_distinct")
-    ]
-    metric = metrics[0].removesuffix("_distinct") if metrics else ""
-    rows = tie_rows(found, metric)
+    names = [name for name in read.metrics(database, version) if name.startswith("RR") and name.endswith("_distinct")]
+    metric = names[0].removesuffix("_distinct") if names else ""
+    parts = {f"{metric}{part}" for part in ("", *_PARTS)}
+    values = {name: read.values(database, version["name"], name) for name in parts}
+    rows = tie_rows(found, metric, values)
     for sentence in warnings(rows, version["facts"], metric):
         st.warning(text.escaped(sentence))
     if rows:

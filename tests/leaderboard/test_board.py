@@ -39,6 +39,16 @@ def test_runs_are_ranked_best_first_with_interval_and_costs(filler, page):
     assert (best["Memory (MB)"], best["Index (MB)"], best["n"]) == (50.0, 2.0, 2)
 
 
+def test_a_run_that_is_finished_meanwhile_is_seen_at_the_next_look(filler, page):
+    filler.run("first", BAD)
+    shown = page()
+    for name in ("second", "third"):
+        shown.app.run()  # from memory, as nothing has changed
+        filler.run(name, GOOD)
+        shown.app.run()
+        assert name in list(shown.table(RUNS)["Submission"])
+
+
 def test_equal_scores_share_a_rank(filler, page):
     for name, answer in (("a", GOOD), ("b", GOOD), ("c", BAD)):
         filler.run(name, answer)

@@ -18,7 +18,6 @@ RUN = Entry(
     low=0.0,
     high=0.0,
     higher_is_better=True,
-    metrics={},
     prepare_cpu_seconds=None,
     predict_cpu_seconds=None,
     peak_rss_bytes=None,
@@ -69,5 +68,5 @@ def test_a_rank_is_one_more_than_the_number_of_better_scores(scores: list[int]) 
         | {"kind": "k", "settings": {}, "created": RUN.created, "verification": "recomputed", "reproduced": None}
         for i, score in enumerate(scores)
     ]
-    ranks = {entry.run: entry.rank for entry in entries(rows, "m", all_runs=False)}
+    ranks = {entry.run: entry.rank for entry in entries(rows, all_runs=False)}
     assert ranks == {str(i): 1 + sum(other > score for other in scores) for i, score in enumerate(scores)}

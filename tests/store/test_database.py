@@ -9,14 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from harness.errors import StoreError
 from harness.store import open_database
-from harness.store.schema import Base
+from harness.store.schema import Base, SubmissionRow
 
 OPEN = """
 import sys
@@ -84,6 +85,21 @@ def test_written_rows_survive_a_kill(tmp_path: Path) -> None:
     connection.close()
     assert "kept" in names
     assert "lost" not in names
+
+
+def test_stamp_changes_with_what_others_write_and_not_with_what_they_read(tmp_path: Path) -> None:
+    path = str(tmp_path / "results.db")
+    stamps = []
+    for number in range(3):
+        with closing(open_database(path, create=True)) as writer, writer.writing() as session:
+            session.add(SubmissionRow(digest=f"{number:064}", name="s", kind="k", config={}))
+        for _ in range(2):
+            with closing(open_database(path, create=False)) as reader:
+                with reader.reading() as session:
+                    session.scalars(select(SubmissionRow.name)).all()
+                stamps.append(reader.stamp())
+    assert stamps[::2] == stamps[1::2]
+    assert len(set(stamps)) == 3
 
 
 def test_readers_see_no_database_as_an_error(tmp_path: Path) -> None:

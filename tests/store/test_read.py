@@ -113,6 +113,17 @@ def test_task_filter(library: Library) -> None:
     assert (task["name"], task["done"]) == ("beir/python-docs", 1)
 
 
+def test_metrics_of_a_version_and_the_values_of_one(library: Library) -> None:
+    (version,) = read.task_versions(library.database, "beir/python-docs")
+    by_metric = {row["metric"]: row for row in read.results_of(library.database, library.done)}
+    found = read.metrics(library.database, version)
+    assert list(found) == ["nDCG@10", "AP"]
+    assert found == {name: row["description"] for name, row in by_metric.items()}
+    assert read.metrics(library.database, {**version, "protocol": "another"}) == {}
+    assert read.values(library.database, "beir/python-docs", "AP") == {library.done: by_metric["AP"]["value"]}
+    assert read.values(library.database, "beir/python-docs", "no such metric") == {}
+
+
 def test_results_of_one_run(library: Library) -> None:
     assert [row["metric"] for row in read.results_of(library.database, library.done)] == ["nDCG@10", "AP"]
     assert read.results_of(library.database, library.failed) == []
