@@ -100,9 +100,10 @@ def modules_after(statement: str) -> set[str]:
 # --- Who may know whom ----------------------------------------------------------------------------------------------
 
 HELPERS = {"contract", "errors"}
-TASKS_MAY_IMPORT = HELPERS | {"metrics", "archives", "digest", "ids", "records", "source_code"}
+TASKS_MAY_IMPORT = HELPERS | {"flowcharts", "metrics", "archives", "digest", "ids", "records", "source_code"}
 LEADERBOARD_MAY_IMPORT = HELPERS | {
     "limits",
+    "flowcharts",
     "store",
     "submission",
     "suite",

@@ -92,7 +92,7 @@ RESULTS = b'{"q1": {"a": 1, "b": 2.5}, "q2": {}}'
     [
         RESULTS,
         RESULTS.replace(b" ", b"\n  "),
-        gzip.compress(RESULTS),
+        gzip.compress(RESULTS, mtime=0),
         b'{"mteb_model_meta": {"model_name": "m", "revision": "1"}, "default": {"test": ' + RESULTS + b"}}",
     ],
 )
