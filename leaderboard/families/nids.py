@@ -1,0 +1,132 @@
+"""Intrusion detection's part of the board: operating points, precision where attacks are rare, cost of many flows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import streamlit as st
+
+from harness.efficiency import run_prices
+from harness.efficiency.serving import price
+from harness.errors import InputError
+from harness.metrics.detection import ATTACK_RATE, curve
+from harness.store import Database, read_examples, read_work
+from leaderboard import charts, text
+from leaderboard.rows import DIGITS, Entry
+
+if TYPE_CHECKING:
+    from harness.contract import FloatArray
+    from harness.store.read_work import RunWork
+
+_MOST_RUNS = 12
+_POINTS = 150
+_LEAST_ALARMS = 1e-4
+"""Left end of the chart: a false alarm rate of 0 has no place on a logarithmic scale."""
+
+
+def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
+    """Detection against false alarms of the best runs, and what they would be worth where attacks are rare."""
+    ranked = [entry for entry in found if entry.rank is not None and "false_alarm_rate" in entry.metrics]
+    if not ranked:
+        return
+    _show_curves(database, ranked[:_MOST_RUNS])
+    _show_table(database, ranked)
+
+
+def operating_points(attack: FloatArray, score: FloatArray) -> list[tuple[float, float]]:
+    """(false alarm rate, detection rate) at thresholds from strict to lax, thinned."""
+    _, alarms, hits = curve(attack, score)
+    # Evenly over the logarithm of the rate, where the few strict thresholds count as much as the many lax ones.
+    wanted = np.geomspace(_LEAST_ALARMS, 1, _POINTS)
+    kept = np.unique(np.searchsorted(alarms, wanted, side="right") - 1)
+    return [(float(alarms[place]), float(hits[place])) for place in kept[kept >= 0]]
+
+
+def precision_at(attack_rate: float, detection_rate: float, false_alarm_rate: float) -> float:
+    """Share of alarms that are attacks where `attack_rate` of flows are (Axelsson 2000); 0 without alarms."""
+    hits, alarms = attack_rate * detection_rate, (1 - attack_rate) * false_alarm_rate
+    return hits / (hits + alarms) if hits + alarms else 0.0
+
+
+def seconds_per_million(work: RunWork | None) -> float | None:
+    """Idealized seconds for a million flows on the hardware that the reader chose; None where there is no price."""
+    if work is None or not work.served:
+        return None
+    state = st.session_state
+    on = run_prices.reference(hardware=state.get("hardware"), stack=state.get("stack"))
+    try:
+        priced = price(work.stages, work.served, on)
+    except InputError:
+        return None
+    seconds = priced.bound_seconds if priced.calibrated_seconds is None else priced.calibrated_seconds
+    return 1e6 * seconds
+
+
+def _show_curves(database: Database, shown: Sequence[Entry]) -> None:
+    points = []
+    for entry in shown:
+        _, columns = read_examples.example_scores(database, entry.run)
+        if {"attack", "score"} <= columns.keys():
+            points += [
+                {"name": entry.label, "alarms": max(alarms, _LEAST_ALARMS), "detection": detection}
+                for alarms, detection in operating_points(columns["attack"], columns["score"])
+            ]
+    if not points:
+        return
+    text.section("Operating points")
+    chart = (
+        alt.Chart(text.frame(points))
+        .mark_line(interpolate="step-after", point=alt.OverlayMarkDef(size=12))
+        .encode(
+            x=alt.X("alarms:Q", scale=alt.Scale(type="log"), title="False alarm rate (log scale)"),
+            y=alt.Y("detection:Q", scale=alt.Scale(domain=[0, 1]), title="Detection rate"),
+            color=alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=3)),
+            tooltip=[
+                alt.Tooltip("name:N", title="Submission"),
+                alt.Tooltip("alarms:Q", title="False alarm rate", format=".4f"),
+                alt.Tooltip("detection:Q", title="Detection rate", format=".4f"),
+            ],
+        )
+        .properties(height=360)
+    )
+    count = len({point["name"] for point in points})
+    described = f"Detection rate against false alarm rate of {count} {'run' if count == 1 else 'runs'}, by threshold"
+    st.altair_chart(charts.legible(chart), width="stretch", alt=described)
+    text.note(f"Each point is a threshold that the scores allow. Rates below {_LEAST_ALARMS:g} stand at the left end.")
+
+
+def _show_table(database: Database, shown: Sequence[Entry]) -> None:
+    text.section("Where attacks are rare")
+    percent = st.number_input(
+        "Attacks among 100 flows", min_value=0.001, max_value=99.0, value=100 * ATTACK_RATE, format="%.3f"
+    )
+    works = read_work.works(database, [entry.run for entry in shown])
+    rows = [
+        {
+            "Submission": entry.label,
+            "Precision": precision_at(
+                percent / 100, entry.metrics["detection_rate"], entry.metrics["false_alarm_rate"]
+            ),
+            "Detection": entry.metrics["detection_rate"],
+            "False alarms": entry.metrics["false_alarm_rate"],
+            "Detection at 1 % false alarms": entry.metrics.get("detection@far1%"),
+            "Unseen types": entry.metrics.get("unseen_detection"),
+            "A million flows (s)": seconds_per_million(works.get(entry.run)),
+        }
+        for entry in shown
+    ]
+    number = st.column_config.NumberColumn
+    rates = {name: number(format=f"%.{DIGITS}f") for name in list(rows[0])[1:-1]}
+    st.dataframe(
+        text.frame(rows),
+        hide_index=True,
+        column_config={**rates, "A million flows (s)": number(format="%.3g")},
+        alt="Precision at the chosen share of attacks, and cost, of each run",
+    )
+    text.note(
+        "Precision is of alarms at the threshold that the model answers with, by Bayes' rule. Unseen types are attacks "
+        "that training does not have. Seconds are idealized, of the flows one at a time: calibrated where the stack is, else the bound."
+    )
