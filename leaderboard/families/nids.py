@@ -128,5 +128,6 @@ def _show_table(database: Database, shown: Sequence[Entry]) -> None:
     )
     text.note(
         "Precision is of alarms at the threshold that the model answers with, by Bayes' rule. Unseen types are attacks "
-        "that training does not have. Seconds are idealized, of the flows one at a time: calibrated where the stack is, else the bound."
+        "that training does not have. Seconds are idealized, of flows one at a time: calibrated where the stack "
+        "is, else the bound."
     )
