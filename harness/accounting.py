@@ -38,6 +38,8 @@ def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Acc
     if work is not None and not isinstance(work, Work):
         notes.append(f"phases returned a {type(work).__name__}, not a harness.efficiency.work.Work")
         work = None
+    if work is not None and work.uncounted:
+        notes.append(f"of its preparing is not counted: {work.uncounted}")
     return Accounted(work, observed, "; ".join(notes), found)
 
 

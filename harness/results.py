@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from harness import registry
-from harness.efficiency.run_prices import columns, reference
+from harness.efficiency.run_prices import columns, preparing, reference
 from harness.efficiency.serving import Reference
 from harness.errors import StoreError
 from harness.plain import plain
@@ -61,10 +61,10 @@ def beside_published(database: Database, rows: Sequence[dict[str, Any]]) -> list
 
 
 def priced(database: Database, rows: Sequence[dict[str, Any]], on: Reference) -> list[dict[str, Any]]:
-    """Rows of `harness.store.read` with the three columns of their runs."""
+    """Rows of `harness.store.read` with the three columns of their runs, and what came before the first example."""
     runs = {row["run"]: row for row in rows}
     works = read_work.works(database, list(runs))
-    costs = {key: columns(row, works.get(key), on) for key, row in runs.items()}
+    costs = {key: columns(row, works.get(key), on) | preparing(row, works.get(key), on) for key, row in runs.items()}
     return [row | costs[row["run"]] for row in rows]
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from harness.efficiency.hardware import hardware_profiles
-from harness.efficiency.run_prices import NO_STACK, columns, reference
+from harness.efficiency.run_prices import NO_STACK, columns, preparing, reference
 from harness.efficiency.stacks import stacks
 from harness.errors import HarnessError, InputError, UnknownName
 from harness.store import Database, read, read_examples, read_work, reports
@@ -51,7 +51,9 @@ def results(database: Database, request: Request) -> Any:
         rows = [row for row in rows if row["submission"] == submission]
     page = _page(request, rows)
     works = read_work.works(database, [row["run"] for row in page["items"]])
-    page["items"] = [row | columns(row, works.get(row["run"]), on) for row in page["items"]]
+    page["items"] = [
+        row | columns(row, work := works.get(row["run"]), on) | preparing(row, work, on) for row in page["items"]
+    ]
     return page
 
 

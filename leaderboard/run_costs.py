@@ -11,12 +11,13 @@ import streamlit as st
 from harness.efficiency.closed_form import averaged
 from harness.efficiency.ledger import Phase
 from harness.efficiency.pricing import OF_THE_HOST
-from harness.efficiency.run_prices import columns
-from harness.efficiency.serving import Price, Reference, StageSeconds, price
+from harness.efficiency.run_prices import columns, preparing
+from harness.efficiency.serving import Price, Reference, StageSeconds, price, price_preparing
 from harness.efficiency.work import Stage
 from harness.errors import InputError
 from harness.store import Database, read_work
 from harness.store.read import RunDetail
+from harness.terminal import short_seconds_text
 from leaderboard import costs, roofline, text
 
 _LARGEST = 8
@@ -41,12 +42,32 @@ def show(database: Database, detail: RunDetail) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _show_stages(priced)
+        _show_stages(priced, "Stages of an example")
     with right:
         _show_operations(priced)
     _show_rooflines(work.stages, priced, on)
     text.facts(_memory(priced, found, summary))
     text.note(f"Counted operations: ledger {work.ledger_digest[:12]}, priced on {on}, one example at a time.")
+    _show_preparing(summary, work, on)
+
+
+def _show_preparing(summary: Mapping[str, Any], work: read_work.RunWork, on: Reference) -> None:
+    """What came before the first example: once for the run, and part of none of the figures above."""
+    text.section("What preparing takes")
+    found = preparing(summary, work, on)
+    if found["preparing_unpriced"]:
+        text.note(f"Not priced: {found['preparing_unpriced']}.")
+        return
+    error = found["preparing_calibrated_error_p90"]
+    spread = "no error is known" if error is None else f"error, p90: ± {error:.0%}"
+    text.figures(
+        [
+            ("Calibrated, once", short_seconds_text(found["preparing_calibrated_seconds"]) or "–", spread),
+            ("Bound, once", short_seconds_text(found["preparing_bound_seconds"]) or "–", "not part of an example's"),
+        ]
+    )
+    _show_stages(price_preparing(work.stages, work.preparing, on), "Stages of preparing")
+    text.note("Encoding a corpus in the padded batches of the run, indexing, training: all of it together, once.")
 
 
 def _figures(summary: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -73,7 +94,7 @@ def _observation(summary: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return f"{repeats}, {median}, {slowest}; {summary['observed_clock']} seconds of the run's machine"
 
 
-def _show_stages(priced: Price) -> None:
+def _show_stages(priced: Price, alt: str) -> None:
     rows = [
         {
             "Stage": stage.name,
@@ -88,7 +109,7 @@ def _show_stages(priced: Price) -> None:
     number = st.column_config.NumberColumn
     shown = {name: number(format="%.4g") for name in ("Bound (ms)", "Calibrated (ms)")}
     shown |= {name: number(format="scientific") for name in ("FLOPs", "Bytes")}
-    st.dataframe(text.frame(rows), hide_index=True, column_config=shown, alt="Stages of an example")
+    st.dataframe(text.frame(rows), hide_index=True, column_config=shown, alt=alt)
 
 
 def _show_operations(priced: Price) -> None:
@@ -149,6 +170,7 @@ def _memory(priced: Price, found: Mapping[str, Any], summary: Mapping[str, Any])
     shown = {
         "Weights": _size(priced.weights_bytes),
         "Cache a token": _size(priced.kv_bytes_per_token),
+        "State a sequence": _size(priced.state_bytes),
         "Index": _size(priced.index_bytes),
         "Peak activations": _size(priced.peak_activation_bytes),
         "Peak resident, observed": _size(summary["peak_rss_bytes"] or 0),

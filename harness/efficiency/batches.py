@@ -134,12 +134,15 @@ def _difference(one: Operation, two: Operation) -> Operation:
     return msgspec.structs.replace(one, count=0.0, routing=routing, **added)
 
 
-def _by_rule(phase: Phase) -> Growth:
-    def added(o: Operation) -> Operation:
-        once = 0.0 if o.kind == "gather" else o.weight_bytes
-        return msgspec.structs.replace(o, count=0.0, bytes_read=o.bytes_read - once, weight_bytes=o.weight_bytes - once)
+def further_by_rule(o: Operation) -> Operation:
+    """What a further sequence adds to an operation that was counted in closed form."""
+    once = 0.0 if o.kind == "gather" else o.weight_bytes
+    return msgspec.structs.replace(o, count=0.0, bytes_read=o.bytes_read - once, weight_bytes=o.weight_bytes - once)
 
-    return Growth(tuple(map(added, phase.operations)), peaks=((phase.peak_bytes, phase.peak_bytes),))
+
+def _by_rule(phase: Phase) -> Growth:
+    further = tuple(map(further_by_rule, phase.operations))
+    return Growth(further, peaks=((phase.peak_bytes, phase.peak_bytes),))
 
 
 def _highest(lines: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

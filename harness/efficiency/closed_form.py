@@ -49,13 +49,14 @@ class Polynomial:
         return self._mixed(self._weights(length))
 
     def after(self, cached: int, length: float) -> Phase:
-        """The phase where the work of the first `cached` is at hand: what is added to it, and what is done at any
-        length, such as reading the weights.
+        """The phase of the tokens after the first `cached`, which are at hand: n = length - cached new ones.
 
-        Reading the keys and values that are at hand is left out, which is little beside the weights.
+        A constant (the weights are read) stays, what is linear is in n, and what is quadratic, attention, in n·length:
+        each new token looks at all. That is half of F(length) + F(n) - F(cached) + F(0), whatever the coefficients.
+        Reading the keys and values that are at hand is not in it.
         """
-        ends = zip(self._weights(length), self._weights(cached), self._weights(0), strict=True)
-        return self._mixed([whole - known + always for whole, known, always in ends])
+        whole, new, known, always = (np.array(self._weights(at)) for at in (length, length - cached, cached, 0))
+        return self._mixed(((whole + new - known + always) / 2).tolist())
 
     def mean(self, lengths: Mapping[int, int]) -> Phase:
         """The average phase over calls of several lengths, each so many times."""

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from harness.efficiency.batches import further_by_rule
 from harness.efficiency.closed_form import Polynomial
 from harness.efficiency.ledger import Operation, Phase
 from harness.efficiency.work import Stage
@@ -83,8 +84,14 @@ def _maps(maps: Maps, tokens: int, dtype: str) -> list[Operation]:
 
 def _followed_by(phase: Phase, operations: Sequence[Operation]) -> Phase:
     written = max((int(operation.bytes_written) for operation in operations), default=0)
+    growth = phase.growth
+    if growth is not None:
+        first = (*growth.operations, *operations) if growth.operations else ()
+        further = (*growth.further, *map(further_by_rule, operations))
+        growth = msgspec.structs.replace(growth, operations=first, further=further)
     return msgspec.structs.replace(
         phase,
+        growth=growth,
         operations=(*phase.operations, *operations),
         layers=phase.layers + len(operations),
         peak_bytes=max(phase.peak_bytes, written),

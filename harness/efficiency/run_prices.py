@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.efficiency.deployment import expense
 from harness.efficiency.hardware import Hardware
 from harness.efficiency.hardware import hardware as hardware_named
-from harness.efficiency.serving import Price, Reference, Side, price
+from harness.efficiency.serving import Price, Reference, Side, price, price_preparing
 from harness.efficiency.stacks import Stack, stacks
 from harness.efficiency.stacks import stack as stack_named
 from harness.efficiency.work import FEWEST_REPEATS
@@ -72,6 +72,27 @@ def _usual(on: Hardware) -> str:
 def columns(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
     """What to show of a run beside its scores; `row` is one of `harness.store.read.runs`."""
     return {**_idealized(row, work, on), **observed(row)}
+
+
+def preparing(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
+    """Seconds of all that came before the first example (encoding a corpus, indexing, training), apart from `columns`.
+
+    They are of the whole of it, once, and never part of what an example takes.
+    """
+    found, reason = None, None
+    if work is not None and work.preparing:
+        try:
+            found = price_preparing(work.stages, work.preparing, on)
+        except InputError as error:
+            reason = error.message
+    elif row["state"] == "done":
+        reason = _why_without_work(row) if work is None else "nothing that it prepares is counted"
+    return {
+        "preparing_bound_seconds": found and found.bound_seconds,
+        "preparing_calibrated_seconds": found and found.calibrated_seconds,
+        "preparing_calibrated_error_p90": found and found.error_p90,
+        "preparing_unpriced": reason,
+    }
 
 
 def _idealized(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:

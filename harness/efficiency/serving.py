@@ -7,21 +7,21 @@ Preparing (indexing, training) is priced apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import msgspec
 import numpy as np
 
-from harness.efficiency.closed_form import Polynomial
-from harness.efficiency.counts import Counts, Placed
+from harness.efficiency.counts import Counts
 from harness.efficiency.deployment import minimum_accelerators
 from harness.efficiency.hardware import Hardware
-from harness.efficiency.ledger import Memory, Operation, Phase
+from harness.efficiency.ledger import Memory, Phase
 from harness.efficiency.pricing import PhaseTable, bounds
 from harness.efficiency.stacks import Stack
 from harness.efficiency.tiling import FloatArray
-from harness.efficiency.work import UNITS, Device, Stage, Tally
+from harness.efficiency.usage_phases import placed
+from harness.efficiency.work import Device, Stage, Tally, by_batch
 from harness.errors import InputError
 
 
@@ -80,8 +80,8 @@ class StageSeconds:
     @cached_property
     def phases(self) -> tuple[tuple[Phase, float], ...]:
         """What was priced, and how often for an average example: for rooflines and lists of operations."""
-        placed = _placed(self.stage, self.tallies, self.accelerators)
-        return tuple((p.phase, times / self.examples) for p, times in placed)
+        found = placed(self.stage, self.tallies, self.accelerators)
+        return tuple((p.phase, times / self.examples) for p, times in found)
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Price:
     """That the accelerator stages are divided over; 0 if all work is the host's."""
     weights_bytes: int
     kv_bytes_per_token: int
+    state_bytes: int
     index_bytes: int
     peak_activation_bytes: int
 
@@ -143,20 +144,42 @@ def price(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference
     Raises `Unpriced` for a tally whose stage is not among the stages, `MissingNumber` for an unknown number of the
     hardware, `DoesNotFit` if no number of accelerators holds it.
     """
-    known = {stage.name: stage for stage in stages}
-    if unknown := [tally.stage for tally in served if tally.stage not in known]:
-        raise Unpriced(f"the usage names the stage {unknown[0]!r}, which the model does not describe")
-    used = [stage for stage in stages if any(tally.stage == stage.name for tally in served)]
+    used = _used(stages, served)
     examples = max((sum(t.examples for t in served if t.stage == s.name) for s in used), default=0)
-    accelerators = _accelerators(used, served, reference)
+    return _price(used, served, examples, reference)
+
+
+def price_preparing(stages: Sequence[Stage], preparing: Sequence[Tally], reference: Reference) -> Price:
+    """Seconds of all that came before the first example together, in the padded batches that it was done in.
+
+    Raises as `price` does.
+    """
+    found = _price(_used(stages, preparing), by_batch(preparing), 1, reference)
+    # NumPy's stack was tested on searches, so what its error is on indexing nobody knows.
+    untested = (replace(stage, error_p90=None) if _is_numpy(stage.stage) else stage for stage in found.stages)
+    return replace(found, stages=tuple(untested))
+
+
+def _used(stages: Sequence[Stage], tallies: Sequence[Tally]) -> list[Stage]:
+    """The stages that some tally names."""
+    known = {stage.name for stage in stages}
+    if unknown := [tally.stage for tally in tallies if tally.stage not in known]:
+        raise Unpriced(f"the usage names the stage {unknown[0]!r}, which the model does not describe")
+    return [stage for stage in stages if any(tally.stage == stage.name for tally in tallies)]
+
+
+def _price(used: Sequence[Stage], tallies: Sequence[Tally], examples: int, reference: Reference) -> Price:
+    """Seconds of all tallies, over so many examples."""
+    accelerators = _accelerators(used, tallies, reference)
     return Price(
         stages=tuple(
-            _stage_seconds(stage, [t for t in served if t.stage == stage.name], examples, accelerators, reference)
+            _stage_seconds(stage, [t for t in tallies if t.stage == stage.name], examples, accelerators, reference)
             for stage in used
         ),
         accelerators=accelerators,
         weights_bytes=sum(stage.memory.weights_bytes for stage in used),
         kv_bytes_per_token=sum(stage.memory.kv_bytes_per_token for stage in used),
+        state_bytes=sum(stage.memory.state_bytes for stage in used),
         index_bytes=sum(stage.index_bytes for stage in used),
         peak_activation_bytes=max((stage.peak_bytes for stage in used), default=0),
     )
@@ -205,62 +228,13 @@ class _Counted:
 @lru_cache(maxsize=1000)
 def _counted(stage: bytes, tallies: tuple[Tally, ...], accelerators: int) -> _Counted:
     """Kept, because a reader who changes the hardware asks for the same again; `stage` is in MessagePack."""
-    placed = _placed(_stages.decode(stage), tallies, accelerators)
-    different = {(p.phase.name, *sorted({(o.kind, o.dtype) for o in p.phase.operations})): p.phase for p, _ in placed}
-    times = np.array([count for _, count in placed], float)
-    return _Counted(Counts.of([p for p, _ in placed]), times, tuple(different.values()))
+    found = placed(_stages.decode(stage), tallies, accelerators)
+    different = {(p.phase.name, *sorted({(o.kind, o.dtype) for o in p.phase.operations})): p.phase for p, _ in found}
+    times = np.array([count for _, count in found], float)
+    return _Counted(Counts.of([p for p, _ in found]), times, tuple(different.values()))
 
 
 _stages = msgspec.msgpack.Decoder(Stage)
-
-
-def _placed(stage: Stage, tallies: Sequence[Tally], accelerators: int) -> list[tuple[Placed, float]]:
-    return [found for tally in tallies for found in _phases(stage, tally, accelerators)]
-
-
-def _phases(stage: Stage, tally: Tally, accelerators: int) -> list[tuple[Placed, float]]:
-    """The phases of one tally, and how often each runs."""
-    found: list[tuple[Placed, float]] = []
-    alone = _alone(stage, tally)
-    if alone is not None:
-        found.append((Placed(alone, accelerators), tally.examples))
-    element = {"float32": 4.0, "float64": 8.0}.get(stage.dtype, 2.0)
-    tokens = tally.prompt_tokens + tally.image_tokens
-    if stage.prompt and tokens > tally.cached_tokens:
-        prompt = _at(stage.prompt, tokens, tally.cached_tokens)
-        reduced = stage.hidden_size * (tokens - tally.cached_tokens) * element
-        found.append((Placed(prompt, accelerators, reduced), tally.examples))
-    if stage.step and tally.output_tokens > 1:
-        # Steps cost what their mean context costs, for a linear cost has its mean there.
-        step = _at(stage.step, tokens + tally.output_tokens / 2)
-        found.append(
-            (Placed(step, accelerators, stage.hidden_size * element), tally.examples * (tally.output_tokens - 1))
-        )
-    return found
-
-
-def _alone(stage: Stage, tally: Tally) -> Phase | None:
-    """What a stage takes beside tokens, for an average example of the tally."""
-    parts: list[tuple[Phase, float]] = [(stage.once, 1.0)] if stage.once else []
-    parts += [(stage.each[unit], getattr(tally, unit) / tally.examples) for unit in UNITS if unit in stage.each]
-    if not parts:
-        return None
-    return Phase(
-        name=stage.name,
-        operations=tuple(_times(o, count) for phase, count in parts for o in phase.operations if count),
-        layers=max(phase.layers for phase, _ in parts),
-    )
-
-
-def _times(operation: Operation, count: float) -> Operation:
-    return msgspec.structs.replace(operation, count=operation.count * count)
-
-
-def _at(counted: Sequence[tuple[int, Phase]], length: float, cached: int = 0) -> Phase:
-    if len(counted) == 1:
-        return counted[0][1]
-    polynomial = Polynomial.through(dict(counted))
-    return polynomial.after(cached, length) if cached else polynomial.at(length)
 
 
 def _accelerators(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference) -> int:

@@ -81,6 +81,8 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     stages: tuple[Stage, ...]
     preparing: tuple[Tally, ...] = ()
     """Indexing, encoding a corpus, training: apart from what an example takes."""
+    uncounted: str = ""
+    """What of it is in no tally, as the end of a sentence: "the graph of the index"."""
 
     @property
     def digest(self) -> str:
@@ -96,6 +98,23 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     examples: int
     clock: Literal["process CPU", "device"]
     """Process-CPU seconds over all cores; wall seconds where an accelerator computes."""
+
+
+def by_batch(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    """The same work, with those counted together that went through in padded batches of the same size."""
+    kept: list[Tally] = []
+    examples: dict[tuple[str, int, int], int] = {}
+    for tally in tallies:
+        if tally.batch_rows and not tally.output_tokens and not tally.cached_tokens:
+            batch = tally.stage, tally.batch_rows, tally.batch_tokens
+            examples[batch] = examples.get(batch, 0) + tally.examples
+        else:
+            kept.append(tally)
+    padded = (
+        Tally(stage, count, prompt_tokens=tokens, batch_rows=rows, batch_tokens=tokens)
+        for (stage, rows, tokens), count in examples.items()
+    )
+    return (*kept, *padded)
 
 
 def tallied(usages: Iterable[Usage], *, with_batches: bool = False) -> tuple[Tally, ...]:

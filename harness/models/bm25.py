@@ -13,8 +13,8 @@ from pydantic import Field
 
 from harness.config import ModelConfig
 from harness.contract import Corpus, Example, Prediction, Prepared, Progress, Ranking, Resources, Usage
-from harness.efficiency.search_work import posting, query, query_terms
-from harness.efficiency.work import Stage, Work
+from harness.efficiency.search_work import indexing, posting, query, query_terms
+from harness.efficiency.work import Stage, Tally, Work
 from harness.errors import InputError
 from harness.retrieval.analysis import Analyzer, StemmerName, StopListName, TokenizerName
 
@@ -106,16 +106,18 @@ class Bm25:
     again = predict  # nothing is remembered from query to query
 
     def phases(self) -> Work:
-        """The terms of a query, the postings that it visits, and the choice of the best among all documents."""
+        """The terms of a query, the postings that it visits, and the choice of the best; before that, the index."""
+        index = self._index
         search = Stage(
             "search",
             device="host",
-            once=query(len(self._index.ids), self._depth),
+            once=query(len(index.ids), self._depth),
             each={"postings": posting()},
             prompt=((1, query_terms(1)), (2, query_terms(2))),
-            index_bytes=self._index.nbytes,
+            index_bytes=index.nbytes,
         )
-        return Work((search,))
+        built = indexing(index.term_count, index.posting_count, index.analysed)
+        return Work((search, Stage("index", device="host", once=built)), (Tally("index", 1),))
 
     def _answer(self, example: Example) -> Prediction:
         if not isinstance(example.input, str):

@@ -105,7 +105,8 @@ class EmbedAndSearch:
 
         searches = [self._index.stage(self._depth), *([self.vectors.stage_among()] if self._chose else [])]
         stages = self.encode_stage(self._folder_of_ledgers), *searches
-        return Work(stages, tallied(encodings(self._shards), with_batches=True))
+        encoded = tallied(encodings(self._shards), with_batches=True)
+        return Work(stages, encoded, self._index.uncounted)
 
     def findings(self) -> dict[str, float]:
         """How much of the exact answers an approximate search found."""

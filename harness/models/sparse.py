@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from harness.config import ModelConfig, in_field
 from harness.contract import Example, Prediction, Prepared, Ranking, Resources, Usage
 from harness.efficiency.head_work import with_maps
-from harness.efficiency.search_work import embedding_bag, posting, query, query_terms
-from harness.efficiency.work import Stage, Work, tallied
+from harness.efficiency.search_work import embedding_bag, inverting, posting, query, query_terms
+from harness.efficiency.work import Stage, Tally, Work, tallied
 from harness.models.transformer import TransformerConfig, Weights, identity, local_digests
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class Sparse:
             index_bytes=self._index.disk_bytes,
         )
         prepared = tallied(encodings(self._shards, "encode documents"), with_batches=True)
-        return Work((*self._encode_stages(), search), prepared)
+        index = Stage("index", device="host", once=inverting(len(self._index.documents)))
+        return Work((*self._encode_stages(), search, index), (*prepared, Tally("index", 1)))
 
     # ------------------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,11 @@ class AnnIndex:
         return cls(_faiss().read_index(str(path)), method, exact, path.stat().st_size)
 
     @property
+    def uncounted(self) -> str:
+        """faiss does not say how many vectors it compared when it built the index."""
+        return "the graph of the index" if isinstance(self._method, Hnsw) else "the clusters of the index"
+
+    @property
     def description(self) -> str:
         if isinstance(self._method, Hnsw):
             return f"HNSW (faiss), {self._method.neighbours} neighbours, in memory"

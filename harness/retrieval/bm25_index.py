@@ -59,6 +59,8 @@ class Bm25Index:
     vocabulary: dict[str, int]
     fields: tuple[Field, ...]
     order: TieOrder
+    analysed: int = 0
+    """Chunks of text (words, most of them) that were analysed: each once, as far as memory goes."""
 
     @classmethod
     def build(
@@ -88,12 +90,17 @@ class Bm25Index:
             _score(counts.pop(0), len(known.vocabulary), weight, k1=k1, b=b, lucene_norms=lucene_norms)
             for weight in weights
         ]
-        return cls(ids, analyzer, known.vocabulary, tuple(fields), TieOrder.of(ids))
+        return cls(ids, analyzer, known.vocabulary, tuple(fields), TieOrder.of(ids), known.analysed)
 
     @property
     def term_count(self) -> int:
         """Term occurrences in the corpus."""
         return sum(field.term_count for field in self.fields)
+
+    @property
+    def posting_count(self) -> int:
+        """Entries of all lists."""
+        return sum(len(field.documents) for field in self.fields)
 
     @property
     def average_length(self) -> float:

@@ -29,6 +29,8 @@ class TermNumbers(dict[str, tuple[int, ...]]):
         super().__init__()
         self._analyzer = analyzer
         self.vocabulary: dict[str, int] = {}
+        self.analysed = 0
+        """Chunks whose terms were not remembered."""
 
     def of(self, text: str) -> Iterator[int]:
         """The numbers of a text's terms, in order, with repetitions."""
@@ -38,6 +40,7 @@ class TermNumbers(dict[str, tuple[int, ...]]):
         if len(self) >= _REMEMBERED_CHUNKS:
             self.clear()
         number = self.vocabulary.setdefault
+        self.analysed += 1
         terms = tuple([number(term, len(self.vocabulary)) for term in self._analyzer.terms(chunk)])
         self[chunk] = terms
         return terms

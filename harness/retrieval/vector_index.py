@@ -39,6 +39,11 @@ class VectorIndex(Protocol):
         ...
 
     @property
+    def uncounted(self) -> str:
+        """What of its making is not counted; empty if that is nothing beside encoding."""
+        ...
+
+    @property
     def ram_bytes(self) -> int:
         """What it holds in memory."""
         ...
@@ -69,6 +74,7 @@ class FlatIndex:
     order: TieOrder
 
     description = "flat float32, memory-mapped from disk"
+    uncounted = ""
     ram_bytes = 0
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.contract import Usage
-from harness.efficiency.run_prices import columns, observed, reference
+from harness.efficiency.run_prices import columns, observed, preparing, reference
 from harness.efficiency.search_work import flat_scan, posting
 from harness.efficiency.work import Stage, tallied
 from harness.errors import InputError
@@ -36,6 +36,22 @@ def test_changing_the_hardware_changes_the_seconds_and_nothing_else() -> None:
     assert a100["observed_seconds"] == h100["observed_seconds"] == 0.002
     assert a100["accelerator_seconds"] == a100["calibrated_seconds"]
     assert a100["energy_joules"] == pytest.approx(400 * a100["accelerator_seconds"])
+
+
+def test_preparing_is_apart_from_what_an_example_takes() -> None:
+    served = tallied([Usage("search")])
+    once = RunWork("digest", (SCAN,), served, ())
+    hundredfold = RunWork("digest", (SCAN,), served, tallied([Usage("search")] * 100))
+    on = reference()
+    assert columns(ROW, hundredfold, on) == columns(ROW, once, on)
+    found = preparing(ROW, hundredfold, on)
+    assert found["preparing_bound_seconds"] == pytest.approx(100 * columns(ROW, once, on)["bound_seconds"])
+    assert found["preparing_unpriced"] is None
+    nothing = preparing(ROW, once, on)
+    assert (nothing["preparing_bound_seconds"], nothing["preparing_unpriced"]) == (
+        None,
+        "nothing that it prepares is counted",
+    )
 
 
 def test_without_a_stack_there_is_a_bound_and_no_calibrated_column() -> None:

@@ -12,14 +12,16 @@ from harness.contract import Usage
 from harness.efficiency.closed_form import averaged
 from harness.efficiency.counts import Placed
 from harness.efficiency.encoder_work import encoder_stage
+from harness.efficiency.generation_work import generation_stage
 from harness.efficiency.hardware import hardware
 from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
 from harness.efficiency.ledger import Memory, Operation, Phase
 from harness.efficiency.pricing import estimate
-from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, posting, query_terms
-from harness.efficiency.serving import Reference, Side, Unpriced, price
+from harness.efficiency.run_prices import reference
+from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, indexing, posting, query_terms
+from harness.efficiency.serving import Reference, Side, Unpriced, price, price_preparing
 from harness.efficiency.stacks import stack
-from harness.efficiency.work import Stage, Work, tallied
+from harness.efficiency.work import Stage, Tally, Work, tallied
 
 A100, CPU = hardware("A100-80GB-SXM"), hardware("EPYC-7742-64c-CPU")
 ON = Reference(Side(A100, stack("fastertransformer")), Side(CPU))
@@ -98,7 +100,7 @@ def test_generation_is_a_prefill_and_its_further_tokens() -> None:
         "generate",
         dtype="bfloat16",
         prompt=tuple((tokens, prefill) for tokens, (prefill, _) in prompts.items()),
-        step=tuple((tokens + 1, decode) for tokens, (_, decode) in prompts.items() if tokens != 512),
+        step=tuple((tokens, decode) for tokens, (_, decode) in prompts.items() if tokens != 512),
         memory=Memory(weights_bytes=16_060_523_008, kv_bytes_per_token=131_072),
     )
     found = price([stage], tallied([Usage("generate", prompt_tokens=200, output_tokens=11)]), ON)
@@ -106,6 +108,63 @@ def test_generation_is_a_prefill_and_its_further_tokens() -> None:
     steps = [ledger(200, context)[1] for context in range(200, 210)]
     summed = sum(estimate(Placed(phase), A100, None).bound_seconds for phase in [prefill, *steps])
     assert found.bound_seconds == pytest.approx(summed, rel=1e-3)
+
+
+def test_a_cached_beginning_is_attended_to_and_not_computed_again(tmp_path: Path) -> None:
+    """Held to traces in which the beginning is in the cache; their copies and masks are the implementation's own."""
+    config = load_config("gpt2")
+    stage = generation_stage(config, name="generate", dtype="bfloat16", cache=tmp_path)
+
+    def traced(prompt: int, cached: int, output: int) -> tuple[float, float]:
+        """FLOPs of a whole request, and the bytes that its attention needs."""
+        flops = moved = 0.0
+        for context in range(prompt, prompt + max(1, output - 1)):
+            ledger = language_model_ledger(
+                config,
+                batch=1,
+                prompt_tokens=prompt,
+                context_tokens=context,
+                dtype="bfloat16",
+                logits_to_keep=1,
+                shared_prefix_tokens=cached,
+                growing=False,
+            )
+            for phase in (ledger.phase("prefill"),) * (context == prompt) + (ledger.phase("decode"),) * (output > 1):
+                flops += phase.flops
+                attention = [o for o in phase.operations if o.kind == "attention"]
+                masks = 12 * (prompt - cached) * prompt if cached and phase.name == "prefill" else 0
+                moved += sum(o.count * (o.bytes_read + o.bytes_written) for o in attention) - masks
+        return flops, moved
+
+    requests = [(700, 450, 1), (90, 0, 4), (90, 64, 1)]
+    usages = [Usage("generate", prompt_tokens=p, cached_tokens=c, output_tokens=o) for p, c, o in requests]
+    (priced,) = price([stage], tallied(usages), ON).stages
+    flops = sum(times * phase.flops for phase, times in priced.phases)
+    attention = [(times, o) for phase, times in priced.phases for o in phase.operations if o.kind == "attention"]
+    moved = sum(times * o.count * (o.bytes_read + o.bytes_written) for times, o in attention)
+    expected = [sum(amounts) / len(requests) for amounts in zip(*(traced(*r) for r in requests), strict=True)]
+    assert [flops, moved] == pytest.approx(expected, rel=1e-6)
+
+
+def test_preparing_is_priced_in_the_padded_batches_that_it_was_done_in(config_folder: Path, tmp_path: Path) -> None:
+    stage = encoder_stage(config_folder, name="encode", max_tokens=256, dtype="float32", cache=tmp_path)
+    config = load_config(str(config_folder))
+    usages = [Usage("encode", prompt_tokens=n, batch_rows=8, batch_tokens=64) for n in range(57, 65)]
+    usages += [Usage("encode", prompt_tokens=n, batch_rows=2, batch_tokens=9) for n in (8, 9)] * 3
+    found = price_preparing([stage], tallied(usages, with_batches=True), ON)
+    batches = [encoder_ledger(config, batch=b, tokens=t, dtype="float32").phase("encode") for b, t in ((8, 64), (2, 9))]
+    once, thrice = (estimate(Placed(phase), A100, ON.accelerator.stack) for phase in batches)
+    assert found.bound_seconds == pytest.approx(once.bound_seconds + 3 * thrice.bound_seconds, rel=1e-9)
+    assert once.calibrated_seconds is not None and thrice.calibrated_seconds is not None
+    assert found.calibrated_seconds == pytest.approx(once.calibrated_seconds + 3 * thrice.calibrated_seconds, rel=1e-6)
+
+
+def test_no_error_is_claimed_for_building_an_index() -> None:
+    stage = Stage("index", device="host", once=indexing(terms=838_128, postings=510_936, analysed=96_202))
+    on = reference()
+    found = price_preparing([stage], [Tally("index", 1)], on)
+    assert found.calibrated_seconds is not None and found.calibrated_seconds > found.bound_seconds > 0
+    assert found.error_p90 is None
 
 
 USAGES = st.builds(

@@ -75,6 +75,17 @@ def test_only_candidates_are_ranked(corpus: Corpus) -> None:
     assert ranking(answer).ids == ["d3", "d2"]
 
 
+def test_building_the_index_is_counted_apart_from_searching(corpus: Corpus) -> None:
+    model = Bm25(Bm25Config(), seed=0)
+    ask(model, corpus, [Example("q", "cats")])
+    work = model.phases()
+    index = next(stage for stage in work.stages if stage.name == "index")
+    assert [(tally.stage, tally.examples) for tally in work.preparing] == [("index", 1)]
+    assert index.once is not None
+    written = {operation.name: operation.count for operation in index.once.operations}
+    assert (written["term"], written["posting"]) == (12, 9), "three documents have a term twice"
+
+
 def test_work_and_facts_are_reported(corpus: Corpus) -> None:
     model, reports = Bm25(Bm25Config(), seed=0), []
     inputs = Inputs(request=Request(depth=1), corpus=corpus)
