@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from harness.contract import Example
 from harness.efficiency.work import FEWEST_REPEATS, Observed, Work
@@ -38,6 +40,8 @@ def account(model: Any, examples: Sequence[Example], *, from_cache: bool) -> Acc
     if work is not None and not isinstance(work, Work):
         notes.append(f"phases returned a {type(work).__name__}, not a harness.efficiency.work.Work")
         work = None
+    if work is None and not notes and (reason := getattr(model, "uncounted", "")):
+        notes.append(f"its work is not counted: {reason}")
     if work is not None and work.uncounted:
         notes.append(f"of its preparing is not counted: {work.uncounted}")
     return Accounted(work, observed, "; ".join(notes), found)
@@ -47,8 +51,15 @@ def observe(again: Callable[[Sequence[Example]], Any], examples: Sequence[Exampl
     """Seconds an example over up to ten repeats, each example alone, after a repeat that is not counted.
 
     Of so many of the examples, from the first, as leave time for enough repeats: on a slow or a busy machine one.
+    On a processor one thread computes: of several, those that wait for the others spend seconds on nothing, the more
+    of them the busier the machine is.
     """
     elsewhere = _computes_elsewhere()
+    with contextlib.nullcontext() if elsewhere else threadpool_limits(1):
+        return _observed(again, examples, elsewhere)
+
+
+def _observed(again: Callable[[Sequence[Example]], Any], examples: Sequence[Example], elsewhere: bool) -> Observed:
     clock = time.perf_counter if elsewhere else cpu_seconds
     seconds: list[float] = []
     _answer(again, examples)  # what is loaded or compiled at the first call is nobody's time

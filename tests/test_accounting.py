@@ -55,6 +55,19 @@ def test_a_model_that_offers_neither_is_no_fault() -> None:
     assert (found.work, found.observed, found.note) == (None, None, "")
 
 
+def test_a_kind_says_in_words_what_it_cannot_count() -> None:
+    class MadeElsewhere:
+        uncounted = "the answers were made elsewhere"
+
+    class Indexes(Describes):
+        def phases(self) -> Work:
+            return Work(WORK.stages, WORK.preparing, "the graph of the index")
+
+    assert account(MadeElsewhere(), EXAMPLES, from_cache=False).note.endswith("the answers were made elsewhere")
+    found = account(Indexes(), EXAMPLES, from_cache=True)
+    assert (found.work is not None, found.note) == (True, "of its preparing is not counted: the graph of the index")
+
+
 def test_what_goes_wrong_is_a_note() -> None:
     class Broken(Describes):
         def phases(self) -> Work:

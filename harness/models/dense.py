@@ -115,8 +115,10 @@ class EmbedAndSearch:
     def held_bytes(self, documents: int, depth: int) -> int:
         """The most that a run holds beside its encoder and an index in memory: ids, work space, a batch's answers."""
         from harness.retrieval.exact_search import WORK_BYTES
+        from harness.retrieval.vector_index import KEPT_BYTES
 
-        return WORK_BYTES + _BYTES_OF_DOCUMENT * documents + _BYTES_OF_HIT * self.batch_size * min(depth, documents)
+        answers = _BYTES_OF_HIT * self.batch_size * min(depth, documents)
+        return WORK_BYTES + KEPT_BYTES + _BYTES_OF_DOCUMENT * documents + answers
 
     def embed(self, texts: Sequence[str]) -> Float32:
         """Vectors [n, d] of texts as queries, for a stage that searches the same vectors."""

@@ -52,6 +52,7 @@ class Embeddings:
     observes_cost: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = EmbeddingsConfig
     offers = frozenset({"ranking"})
+    uncounted: ClassVar[str] = "the vectors were made elsewhere, and searching them is the least of what they cost"
 
     def __init__(self, config: EmbeddingsConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -145,6 +145,7 @@ class Pipeline:
                 for stage, work in works
                 for tally in work.preparing
             ),
+            "; ".join(work.uncounted for _, work in works if work.uncounted),
         )
 
     def findings(self) -> dict[str, Any]:

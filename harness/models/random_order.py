@@ -26,6 +26,7 @@ class RandomOrder:
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     offers = frozenset({"ranking", "classes", "sequences", "rows"})
+    uncounted: ClassVar[str] = "drawing at random is a floor of the score, and nobody would run it for its speed"
 
     def __init__(self, config: ModelConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -75,6 +75,7 @@ class Replay:
     observes_cost: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = ReplayConfig
     offers = frozenset({"ranking", "classes", "texts", "sequences", "rows", "images"})
+    uncounted: ClassVar[str] = "the answers were made elsewhere, and reading them is not what they cost"
 
     def __init__(self, config: ReplayConfig, seed: int) -> None:
         self.batch_size = config.batch_size or _BATCH_SIZE

@@ -160,7 +160,7 @@ class Rewrite:
         writers = [self._models[role] for role in ("queries", "documents") if role in self._models]
         stages = {s.name: s for writer in writers if hasattr(writer, "phases") for s in writer.phases().stages}
         named = [msgspec.structs.replace(stage, name=f"write/{name}") for name, stage in stages.items()]
-        return Work((*named, *work.stages), (*tallied(self._preparing), *work.preparing))
+        return Work((*named, *work.stages), (*tallied(self._preparing), *work.preparing), work.uncounted)
 
     def findings(self) -> Mapping[str, str | int | float]:
         """Those of the retriever."""

@@ -114,7 +114,7 @@ def test_queries_by_idf_run_no_network(splade: Path, tmp_path: Path) -> None:
     assert (encode.stage, encode.prompt_tokens, encode.batch_rows) == ("encode", 4, 0)
     assert search.postings > 0
     stages = {stage.name: stage.device for stage in model.phases().stages}
-    assert stages == {"encode": "host", "encode documents": "accelerator", "search": "host"}
+    assert stages == {"encode": "host", "encode documents": "accelerator", "search": "host", "index": "host"}
 
 
 def test_queries_by_idf_need_the_table(splade: Path, tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_work_is_counted(splade: Path, tmp_path: Path) -> None:
     assert 0 < search.postings <= prepared.facts["postings"]
     assert 0 < search.prompt_tokens <= len(WORDS), "the terms that the query weighs"
     work = model.phases()
-    queries, documents_, lists = work.stages
-    assert (queries.name, documents_.name, lists.name) == ("encode", "encode documents", "search")
+    queries, documents_, lists, index = work.stages
+    assert (queries.name, documents_.name, lists.name, index.name) == ("encode", "encode documents", "search", "index")
     names = [operation.name for operation in queries.prompt[0][1].operations]
     assert names[-2:] == ["head_0", "head_1"], "the masked-LM head is work too"
-    assert sum(tally.examples for tally in work.preparing) == 18
+    assert sum(tally.examples for tally in work.preparing if tally.stage == "encode documents") == 18
     assert model.again([Example("q", "aska askb")]) == [prediction]
 
 
