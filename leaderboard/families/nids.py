@@ -13,7 +13,7 @@ from harness.efficiency import run_prices
 from harness.efficiency.serving import price
 from harness.errors import InputError
 from harness.metrics.detection import ATTACK_RATE, curve
-from harness.store import Database, read_examples, read_work
+from harness.store import Database, read, read_examples, read_work
 from leaderboard import charts, text
 from leaderboard.rows import DIGITS, Entry
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.contract import FloatArray
     from harness.store.read_work import RunWork
 
+_METRICS = ("detection_rate", "false_alarm_rate", "detection@far1%", "unseen_detection")
 _MOST_RUNS = 12
 _POINTS = 150
 _LEAST_ALARMS = 1e-4
@@ -29,11 +30,12 @@ _LEAST_ALARMS = 1e-4
 
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
     """Detection against false alarms of the best runs, and what they would be worth where attacks are rare."""
-    ranked = [entry for entry in found if entry.rank is not None and "false_alarm_rate" in entry.metrics]
+    values = {metric: read.values(database, version["name"], metric) for metric in _METRICS}
+    ranked = [entry for entry in found if entry.rank is not None and entry.run in values["false_alarm_rate"]]
     if not ranked:
         return
     _show_curves(database, ranked[:_MOST_RUNS])
-    _show_table(database, ranked)
+    _show_table(database, ranked, values)
 
 
 def operating_points(attack: FloatArray, score: FloatArray) -> list[tuple[float, float]]:
@@ -98,22 +100,21 @@ def _show_curves(database: Database, shown: Sequence[Entry]) -> None:
     text.note(f"Each point is a threshold that the scores allow. Rates below {_LEAST_ALARMS:g} stand at the left end.")
 
 
-def _show_table(database: Database, shown: Sequence[Entry]) -> None:
+def _show_table(database: Database, shown: Sequence[Entry], values: Mapping[str, Mapping[str, float]]) -> None:
     text.section("Where attacks are rare")
     percent = st.number_input(
         "Attacks among 100 flows", min_value=0.001, max_value=99.0, value=100 * ATTACK_RATE, format="%.3f"
     )
     works = read_work.works(database, [entry.run for entry in shown])
+    detected, alarmed = values["detection_rate"], values["false_alarm_rate"]
     rows = [
         {
             "Submission": entry.label,
-            "Precision": precision_at(
-                percent / 100, entry.metrics["detection_rate"], entry.metrics["false_alarm_rate"]
-            ),
-            "Detection": entry.metrics["detection_rate"],
-            "False alarms": entry.metrics["false_alarm_rate"],
-            "Detection at 1 % false alarms": entry.metrics.get("detection@far1%"),
-            "Unseen types": entry.metrics.get("unseen_detection"),
+            "Precision": precision_at(percent / 100, detected[entry.run], alarmed[entry.run]),
+            "Detection": detected[entry.run],
+            "False alarms": alarmed[entry.run],
+            "Detection at 1 % false alarms": values["detection@far1%"].get(entry.run),
+            "Unseen types": values["unseen_detection"].get(entry.run),
             "A million flows (s)": seconds_per_million(works.get(entry.run)),
         }
         for entry in shown
