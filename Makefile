@@ -46,6 +46,12 @@ $(VENV)/share/mermaid/mermaid.min.js: $(VENV)/installed
 leaderboard: install
 	-$(BIN)/harness eval submissions/bm25.yaml submissions/minilm.yaml submissions/static.yaml submissions/random.yaml \
 		--task beir/python-docs --db $(DB)
+	-$(BIN)/harness eval submissions/bm25-identifiers.yaml submissions/bm25.yaml --task codesearchnet/stdlib --db $(DB)
+	-$(BIN)/harness eval submissions/needle-lookup.yaml submissions/needle-no-key.yaml submissions/needle-last-value.yaml \
+		--task needle/small --db $(DB)
+	-$(BIN)/harness eval submissions/lra-majority.yaml submissions/lra-pixels.yaml --task lra/digits --db $(DB)
+	-$(BIN)/harness eval submissions/lra-majority.yaml submissions/nids-decision-tree.yaml submissions/nids-logistic-regression.yaml \
+		--task nids/simulated --db $(DB)
 	$(BIN)/harness serve --db $(DB) --port $(PORT)
 
 serve: install

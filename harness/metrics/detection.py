@@ -25,8 +25,16 @@ ATTACK_RATE = 0.01
 """What precision is worked out for where attacks are rare, as they are (Axelsson 2000)."""
 
 
-def detection_metrics(families: Sequence[str] = ()) -> tuple[Metric, ...]:
-    """The metrics in order of display, the primary one first; with a detection rate for each family of attacks."""
+def detection_metrics(families: Sequence[str] = (), *, has_unseen: bool = True) -> tuple[Metric, ...]:
+    """The metrics in order of display, the primary one first; with a detection rate for each family of attacks.
+
+    Without types of attack that training lacks there is no rate of finding them.
+    """
+    unseen = Metric(
+        "unseen_detection",
+        _rate("hit[unseen]", "attack[unseen]"),
+        description="Detection rate of the types of attack that training does not have.",
+    )
     return (
         Metric("balanced_accuracy", _balanced, description="Mean of detection rate and 1 − false alarm rate."),
         Metric("f1", _f1, description="Harmonic mean of precision and detection rate."),
@@ -55,11 +63,7 @@ def detection_metrics(families: Sequence[str] = ()) -> tuple[Metric, ...]:
             _detection_at(0.001),
             description="Detection rate at a false alarm rate of 0.1 %.",
         ),
-        Metric(
-            "unseen_detection",
-            _rate("hit[unseen]", "attack[unseen]"),
-            description="Detection rate of the types of attack that training does not have.",
-        ),
+        *((unseen,) if has_unseen else ()),
         Metric(
             "calibration_error",
             _calibration_error,

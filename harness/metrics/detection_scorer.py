@@ -43,7 +43,8 @@ class DetectionScorer(LabelScorer):
         self._families = sorted({flow.family for flow in flows.values() if flow.family})
         gold = {id: flow.label for id, flow in flows.items()}
         groups = {id: {"kind": flow.kind, "family": flow.family or BENIGN} for id, flow in flows.items()}
-        super().__init__((BENIGN, ATTACK), gold, groups, detection_metrics(self._families))
+        has_unseen = any(flow.is_unseen for flow in flows.values())
+        super().__init__((BENIGN, ATTACK), gold, groups, detection_metrics(self._families, has_unseen=has_unseen))
 
     def check(self, prediction: Prediction) -> None:
         """As for any label; the score of `attack` is a probability. Raises `InvalidPrediction`."""
