@@ -115,7 +115,8 @@ class Linear:
                     prompt=tuple((tokens, _weighed(tokens, classes, counted)) for tokens in (1, 2)),
                     memory=Memory(weights_bytes=_WEIGHT_BYTES * self._model.coef_.size),
                 ),
-            )
+            ),
+            uncounted="fitting by L-BFGS, whose searches along a line scikit-learn does not count",
         )
 
     def _read(self, rows: LabelledSet, fit: bool = False) -> tuple[Any, list[str]]:

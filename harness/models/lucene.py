@@ -140,7 +140,10 @@ class Lucene:
         entry = self._record.bytes_of(".doc") / max(1, self._index.statistics(self._way.indexed_fields).postings)
         reading = Operation("posting", "scan", "float32", 1.0, 1.0, entry, 0.0)
         each = {"documents": Phase("documents", (reading, *candidate().operations))}
-        return Work((Stage("search", device="host", each=each, index_bytes=self._record.disk_bytes),))
+        return Work(
+            (Stage("search", device="host", each=each, index_bytes=self._record.disk_bytes),),
+            uncounted="indexing by Lucene",
+        )
 
     def _answer(self, example: Example, terms: Mapping[str, float]) -> Prediction:
         found = self._index.search(terms, self._depth, example.candidates)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = 4096
 _STAGE = "classify"
+_UNCOUNTED = "fitting, which the library does not describe"
 _NODE_BYTES = 16
 """Of a visited node: its feature, its threshold and where its children are, packed; libraries keep more."""
 
@@ -112,12 +113,14 @@ class Tabular:
             visit = Operation("node", "gather", "float32", 1.0, 1.0, float(_NODE_BYTES), 0.0)
             memory = Memory(weights_bytes=_NODE_BYTES * self._nodes)
             each = {"nodes": Phase("nodes", (visit,))}
-            return Work((Stage(_STAGE, device="host", dtype="float32", each=each, memory=memory),))
+            return Work(
+                (Stage(_STAGE, device="host", dtype="float32", each=each, memory=memory),), uncounted=_UNCOUNTED
+            )
         weights = self._model.coef_.size
         product = Operation("weights", "scan", "float64", 1.0, 2.0 * weights, 8.0 * weights, 8.0, 8.0 * weights)
         once = Phase(_STAGE, (product,))
         memory = Memory(weights_bytes=8 * weights)
-        return Work((Stage(_STAGE, device="host", dtype="float64", once=once, memory=memory),))
+        return Work((Stage(_STAGE, device="host", dtype="float64", once=once, memory=memory),), uncounted=_UNCOUNTED)
 
     def _flat(self, windows: FloatArray) -> FloatArray:
         flat = windows.reshape(len(windows), -1)
