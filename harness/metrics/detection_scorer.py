@@ -73,6 +73,9 @@ class DetectionScorer(LabelScorer):
             "right": np.where(answered, attack == said, False).astype(np.float64),
             "score": np.array([label if score is None else score for label, score in zip(said, scores, strict=True)]),
         }
+        # What each flow adds to the two shares of what is right, so that runs can be compared pair by pair.
+        sizes = np.where(attack == 1, attack.sum(), (1 - attack).sum())
+        columns |= {"accuracy": columns["right"], "balanced_accuracy": columns["right"] * len(flows) / (2 * sizes)}
         members = {family: [flow.family == family for flow in flows] for family in self._families}
         for name, inside in {"unseen": [flow.is_unseen for flow in flows], **members}.items():
             column = np.array(inside, dtype=np.float64)
