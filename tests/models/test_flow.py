@@ -10,9 +10,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from harness.contract import Example, Resources
+from harness import registry
+from harness.contract import Example, Metric, Places, Resources
 from harness.flows.balanced import Balanced
 from harness.flows.parts import SHAPES
+from harness.metrics.aggregate import mean
+from harness.metrics.significance import difference
 from harness.models.flow import FlowConfig, FlowNetwork
 from tests.flows.generated import accuracy, inputs
 
@@ -119,3 +122,22 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         FlowConfig.model_validate({"heads": 3})
     with pytest.raises(ValidationError, match="has no layers"):
         FlowConfig.model_validate({"transformer": "none", "layers": 2})
+
+
+def test_where_order_tells_the_last_token_beats_average_pooling_over_three_seeds(tmp_path: Path) -> None:
+    workload = registry.task("nids/simulated/window-8").load(Places(data=tmp_path, cache=tmp_path))
+    ids = [example.id for example in workload.examples]
+    right = {}
+    for head in ("last_token", "average_pooling"):
+        columns = []
+        for seed in range(3):
+            model = FlowNetwork(FlowConfig.model_validate({"head": head, "budget": {"steps": 100}}), seed)
+            folder = tmp_path / f"{head} {seed}"
+            folder.mkdir()
+            model.prepare(Resources(workload.inputs, [], folder, folder))
+            answers = {answer.id: answer for answer in model.predict(workload.examples)}
+            columns.append(workload.scorer.columns(ids, answers)["balanced_accuracy"])
+        right[head] = {"balanced_accuracy": np.mean(columns, axis=0)}
+    metric = Metric("balanced_accuracy", mean("balanced_accuracy"))
+    found = difference(metric, right["last_token"], right["average_pooling"], len(ids))
+    assert found.low > 0
