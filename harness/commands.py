@@ -12,7 +12,8 @@ from harness import submission
 from harness.contract import Places, Task
 from harness.errors import DataError, HarnessError, InputError
 from harness.plain import plain
-from harness.terminal import bytes_text, print_json, print_outcome, print_table, seconds_text
+from harness.terminal import print_json, print_outcome, print_table
+from harness.units import bytes_text, seconds_text
 
 
 def evaluate(

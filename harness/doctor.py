@@ -15,7 +15,8 @@ from typing import Literal
 from harness import __version__, registry
 from harness.contract import Places
 from harness.errors import HarnessError, InputError
-from harness.terminal import bytes_text, print_json, print_table
+from harness.terminal import print_json, print_table
+from harness.units import bytes_text
 
 _CORE = ("torch", "transformers", "pandas", "SQLAlchemy", "streamlit", "ir-datasets", "pytrec-eval-terrier")
 _OPTIONAL = {

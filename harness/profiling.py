@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
 from harness.plain import plain
-from harness.terminal import bytes_text, print_json, print_table, short_seconds_text
+from harness.terminal import print_json, print_table
+from harness.units import bytes_text, short_seconds_text
 
 if TYPE_CHECKING:
     from harness.efficiency.profile import Profile

@@ -17,7 +17,8 @@ from harness.reference.reproduction import with_reproductions
 from harness.reported import print_beside
 from harness.store import Database, open_database, read, read_work, reports
 from harness.store.claims import expire_lost_runs
-from harness.terminal import bytes_text, print_json, print_table, short_seconds_text
+from harness.terminal import print_json, print_table
+from harness.units import bytes_text, short_seconds_text
 
 
 def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from harness.efficiency.work import Stage
 from harness.errors import InputError
 from harness.store import Database, read_work
 from harness.store.read import RunDetail
-from harness.terminal import short_seconds_text
+from harness.units import short_seconds_text
 from leaderboard import costs, roofline, text
 
 _LARGEST = 8

@@ -112,6 +112,7 @@ LEADERBOARD_MAY_IMPORT = HELPERS | {
     "metrics",
     "efficiency",
     "plain",
+    "units",
     "registry",
     "reference",
 }

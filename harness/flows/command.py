@@ -13,7 +13,8 @@ from harness.flows.streaming import stream
 from harness.loading import load
 from harness.meter import high_water_bytes
 from harness.plain import plain
-from harness.terminal import bytes_text, print_json
+from harness.terminal import print_json
+from harness.units import bytes_text
 
 
 def run(
