@@ -291,4 +291,6 @@ def test_no_suite_is_named_like_a_task_and_all_members_exist() -> None:
         assert set(members) <= set(tasks)
         assert len(set(members)) == len(members)
         for member in members:
-            assert tasks[member].card.primary_metric == suite.metrics[0].name
+            # FlowLearn averages statements, whose own page ranks by balanced accuracy, and counts by accuracy.
+            primary = tasks[member].card.primary_metric
+            assert primary == suite.metrics[0].name or (suite.name.startswith("flowlearn/") and "accuracy" in primary)
