@@ -32,7 +32,7 @@ _START = re.compile(r'Key: "([^"]+)"')
 class HopsConfig(ModelConfig):
     """A small transformer, and how long it is trained."""
 
-    steps: int = Field(default=450, ge=1)
+    steps: int = Field(default=600, ge=1)
     """Updates of the weights. Objects grow over them, from the smallest of the training data to the largest."""
     rows: int = Field(default=48, ge=1)
     """Objects in a training step."""
