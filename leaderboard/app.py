@@ -23,8 +23,8 @@ def show() -> None:
     st.set_page_config(page_icon=_ICON, layout="wide")
     text.style()
     pages = [
-        st.Page("board.py", title="Tasks", default=True),
-        st.Page("frontier_page.py", title="Frontier", url_path="frontier"),
+        st.Page("frontier_page.py", title="Frontier", default=True),
+        st.Page("board.py", title="Tasks", url_path="board"),
         st.Page("suite_page.py", title="Suites", url_path="suite"),
         st.Page("compare_page.py", title="Compare", url_path="compare"),
         st.Page("submit_page.py", title="Submit", url_path="submit"),

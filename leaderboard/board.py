@@ -1,6 +1,6 @@
 """The board: the runs of one task, best first, what each took, and a chart of score against cost.
 
-Address: `/?task=NAME`.
+Address: `/board?task=NAME`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
-from leaderboard import charts, costs, families, lines, runs_table, suite_page, text
+from leaderboard import charts, costs, families, lines, navigation, runs_table, suite_page, text
 from leaderboard.ranked import NO_RUNS, Ranked, priced, ranked
 from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, opened
 
 _DRAWN_OPEN = 12
 _MOST_DESCRIBED = 200
-_OTHER_PAGES_PARAMETERS = ("run", "runs", "example", "suite")
 
 
 def show() -> None:
@@ -31,9 +30,9 @@ def show() -> None:
 
     Raises `NoResults` if there are no results.
     """
+    navigation.came_back("task")
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
-        _return_from_other_pages(database)
         ran = [task["name"] for task in read.tasks(database)]
         tasks = list(dict.fromkeys([*ran, *reports.self_reported_tasks(database)]))
         if not tasks:
@@ -89,21 +88,6 @@ def _link_to_suite(task: str, database: Database) -> None:
             return
 
 
-def _return_from_other_pages(database: Database) -> None:
-    """The browser's Back leads here with the parameters of the page that the reader went to, and without our own.
-
-    They mean nothing here, but that a run's task is shown again.
-    """
-    run = st.query_params.get("run")
-    for name in _OTHER_PAGES_PARAMETERS:
-        if name in st.query_params:
-            del st.query_params[name]
-    left = read.runs(database, key=run) if run and "task" not in st.query_params else []
-    if left:
-        st.session_state["task"] = plain(left[0]["task"])
-        st.rerun()  # while it goes back, Streamlit holds the address above what is set here
-
-
 def _choose_task(names: Sequence[str]) -> str:
     shown = {plain(name): name for name in names}
     asked = st.query_params.get("task")
@@ -120,6 +104,7 @@ def _choose_task(names: Sequence[str]) -> str:
         label_visibility="collapsed",
         width=340,
     )
+    navigation.remember("task", chosen)
     if asked is not None and asked not in shown:
         near = nearest(asked, shown)
         text.note(f"No results for a task {asked!r}." + (f" Did you mean {near!r}?" if near else ""))

@@ -1,6 +1,6 @@
 """The frontier: how good, how fast, how large, over a suite or a task, within limits that the reader sets.
 
-Address: `/frontier?over=NAME`, with `&hardware=`, `&stack=`, `&cost=`, `&ms=` and `&mb=`.
+Address: `/?over=NAME`, with `&hardware=`, `&stack=`, `&cost=`, `&ms=` and `&mb=`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import streamlit as st
 from harness import comparison
 from harness.contract import Line, Suite
 from harness.efficiency.serving import Reference
+from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
 from harness.suite import SuiteRow, averages
 from harness.suite import entries as suite_entries
-from leaderboard import charts, costs, lines, suite_page, text
+from leaderboard import charts, costs, lines, navigation, suite_page, text
 from leaderboard.ranked import priced, ranked
 from leaderboard.reported import Reported, gathered
 from leaderboard.rows import DIGITS, Entry, NoResults, opened, pareto
@@ -46,6 +47,9 @@ class _View:
 
 def show() -> None:
     """Show the frontier that the address asks for. Raises `NoResults` if nothing has run."""
+    if (task := st.query_params.get("task")) and not navigation.remembers("over"):
+        st.switch_page("board.py", query_params={"task": task})  # from a link of when the board was the landing page
+    navigation.came_back("over")
     text.title("Equal Footing", below="How good is a model, what does it cost, and what does it need?")
     with opened() as database:
         names = _names(database)
@@ -82,6 +86,10 @@ def _choose(names: Mapping[str, Suite | str]) -> Suite | str:
     if "over" not in st.session_state and asked not in names:
         st.session_state["over"] = next(iter(names))
     chosen = st.selectbox("Over", list(names), index=None, required=True, key="over", bind="query-params", width=340)
+    navigation.remember("over", chosen)
+    if asked is not None and asked not in names:
+        near = nearest(asked, names)
+        text.note(f"No results over {asked!r}." + (f" Did you mean {near!r}?" if near else ""))
     return names[chosen or next(iter(names))]
 
 

@@ -17,10 +17,9 @@ from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
 from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
-from leaderboard import families, suite_others, text
+from leaderboard import families, navigation, suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
-_OTHER_PAGES_PARAMETERS = ("run", "runs", "example", "task")
 _TABLE = "averages"
 _PINNED = ("Coverage", "Rank", "Submission")
 
@@ -30,8 +29,7 @@ def show() -> None:
 
     Raises `NoResults` if no suite has any.
     """
-    _return_from_other_pages()
-    st.page_link("board.py", label="← Board")
+    navigation.came_back("suite")
     text.title("Equal Footing", below="Averages over suites of tasks, each with what it covers")
     with opened() as database:
         suites = with_results(database)
@@ -77,24 +75,13 @@ def _drawn() -> Drawn:
     return {}
 
 
-def _return_from_other_pages() -> None:
-    """The browser's Back leads here with the parameters of the page that the reader went to, and without our own."""
-    came_back = "run" in st.query_params and "suite" not in st.query_params
-    for name in _OTHER_PAGES_PARAMETERS:
-        if name in st.query_params:
-            del st.query_params[name]
-    if came_back and "suite_shown" in st.session_state:
-        st.session_state["suite"] = st.session_state["suite_shown"]
-        st.rerun()  # while it goes back, Streamlit holds the address above what is set here
-
-
 def _choose_suite(suites: Sequence[Suite]) -> Suite:
     shown = {plain(suite.name): suite for suite in suites}
     asked = st.query_params.get("suite")
     if "suite" not in st.session_state and asked not in shown:
         st.session_state["suite"] = next(iter(shown))
     chosen = st.selectbox("Suite", list(shown), index=None, required=True, key="suite", bind="query-params", width=340)
-    st.session_state["suite_shown"] = chosen  # what a box chose is forgotten when another page is shown
+    navigation.remember("suite", chosen)
     if asked is not None and asked not in shown:
         near = nearest(asked, shown)
         text.note(f"No results for a suite {asked!r}." + (f" Did you mean {near!r}?" if near else ""))

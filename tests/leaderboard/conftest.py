@@ -196,7 +196,8 @@ def page(filler: Filler) -> Callable[..., Page]:
     def open_page(*, file: str = "board.py", **parameters: str) -> Page:
         opened = AppTest.from_file(str(APP), default_timeout=30)
         if file != "board.py":
-            opened.run().switch_page(file)
+            opened.run()  # only a page whose address is its file's name is known before
+        opened.switch_page(file)
         for name, value in parameters.items():
             opened.query_params[name] = value
         opened.run()

@@ -98,10 +98,10 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
     address, key = board
     requested: list[str] = []
     tab.on("request", lambda request: requested.append(request.url))
-    tab.goto(f"{address}/?task=beir/tiny")
+    tab.goto(f"{address}/board?task=beir/tiny")
 
     tab.get_by_text("Three documents.").wait_for()
-    assert tab.title() == "Equal Footing"
+    assert tab.title() == "Tasks · Equal Footing"
     assert "task=beir/tiny" in tab.url
     tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
     table = tab.get_by_test_id("stDataFrame").first
@@ -148,7 +148,7 @@ def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
         filler.card = dataclasses.replace(filler.card, name=forum)
         filler.run("good", _BAD)
     with _served(filler) as address:
-        tab.goto(f"{address}/?task=beir/nfcorpus")
+        tab.goto(f"{address}/board?task=beir/nfcorpus")
         tab.get_by_role("link", name="Averages over data sets").click()
         tab.get_by_text("All 18 zero-shot collections").wait_for()
         assert "suite=beir%2F18" in tab.url or "suite=beir/18" in tab.url

@@ -14,7 +14,7 @@ BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
 
 
 def frontier(**address: str) -> tuple[list[dict[str, Any]], str]:
-    page = AppTest.from_file(app.__file__, default_timeout=30).run().switch_page("frontier_page.py")
+    page = AppTest.from_file(app.__file__, default_timeout=30)
     for name, value in address.items():
         page.query_params[name] = value
     page.run()
@@ -40,6 +40,14 @@ def test_a_limit_on_memory(filler, page) -> None:
     filler.run("fifty megabytes", GOOD)
     assert [row["Memory (MB)"] for row in frontier(over="beir/tiny", mb="60.0")[0]] == [50]
     assert not frontier(over="beir/tiny", mb="40.0")[0]
+
+
+def test_an_address_of_when_the_board_was_the_landing_page_leads_to_the_board(filler, page) -> None:
+    filler.run("good", GOOD)
+    shown = AppTest.from_file(app.__file__, default_timeout=30)
+    shown.query_params["task"] = "beir/tiny"
+    shown.run()
+    assert [one.proto.alt for one in shown.dataframe] == ["Runs of the task, best nDCG@10 first"]
 
 
 def costs_label(basis: str) -> str:
