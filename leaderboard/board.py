@@ -16,7 +16,7 @@ from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
-from leaderboard import charts, costs, families, lines, navigation, runs_table, suite_page, text
+from leaderboard import charts, costs, families, filters, lines, navigation, runs_table, suite_page, text
 from leaderboard.ranked import NO_RUNS, Ranked, priced, ranked
 from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, opened
@@ -37,7 +37,8 @@ def show() -> None:
         tasks = list(dict.fromkeys([*ran, *reports.self_reported_tasks(database)]))
         if not tasks:
             raise NoResults("No submission has been evaluated yet.")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
+        choices = st.container(horizontal=True, vertical_alignment="bottom")
+        with choices:
             task = _choose_task(tasks)
             version = _choose_version(read.task_versions(database, task))
             on = costs.choose_reference()
@@ -48,18 +49,22 @@ def show() -> None:
         metric = version["primary_metric"] if version else scores[0].metric
         runs = ranked(database, version, scores, all_runs=all_runs) if version else NO_RUNS
         prices = priced(database, runs, on)
-    found = runs.entries
-    others = gathered(scores) if with_others else []
-    held_against = lines.gathered(version, found)
+        with choices:
+            wanted = filters.choose(runs.entries)
+    found = [entry for entry in runs.entries if wanted.keeps(entry)]
+    others = [other for other in gathered(scores) if wanted.keeps_reported(other)] if with_others else []
+    held_against = lines.gathered(version, runs.entries)
     if version:
         _show_card(version)
     if explained := runs.metrics.get(metric):
         text.note(f"{metric}: {explained}")
-    if not found:
+    if len(found) < len(runs.entries):
+        text.note(f"{len(found):,} of {len(runs.entries):,} runs pass the filters.")
+    if not runs.entries:
         text.section("No finished run over the whole task yet")
         text.note("“All runs” above shows partial ones; a table further down says what the others need.")
     if found or others:
-        _show_table(runs, others, held_against, metric, all_runs, prices, on)
+        _show_table(runs, found, others, held_against, metric, all_runs, prices, on)
     if found:
         _show_settings(found)
         text.section(f"{metric} against cost")
@@ -140,6 +145,7 @@ def _fact(value: Any) -> str:
 
 def _show_table(
     runs: Ranked,
+    found: Sequence[Entry],
     others: Sequence[Reported],
     held_against: Sequence[Line],
     metric: str,
@@ -147,20 +153,20 @@ def _show_table(
     prices: Mapping[str, Mapping[str, Any]],
     on: Reference,
 ) -> None:
-    found = runs.entries
     if len(found) > 1:
         address = {"task": st.query_params.get("task", ""), "runs": [entry.run for entry in found[:2]]}
         st.page_link("compare_page.py", label="Compare runs →", query_params=address)
     known = {*runs.metrics} | {name for other in others for name in other.metrics}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        extra = st.multiselect("More metrics", sorted(known - {metric}), format_func=plain, key="metrics", width=340)
+        extra, columns = _choose_columns(sorted(known - {metric}))
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
     with opened() as database:
         task = next(iter(runs.rows.values()))["task"] if runs.rows else ""
         more = {name: read.values(database, task, name) for name in extra}
     rows = runs_table.lines(found, others, held_against, metric, more, prices)
-    ticked = runs_table.show(rows, metric, extra, all_runs, on)
+    shown = runs_table.ALL_RUNS_ONLY.union(columns) if all_runs else columns
+    ticked = runs_table.show(rows, metric, extra, shown, on)
     if found:
         text.note(f"Milliseconds are of one example on {on}; observed ones of the machine of the run.")
     if floor := lines.best_floor(held_against):
@@ -177,6 +183,15 @@ def _show_table(
         text.note(f"{ticked.cells['Submission']} was made elsewhere: {ticked.citation}")
     if run := chosen or (ticked and ticked.run):
         _open(run)
+
+
+def _choose_columns(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Further metrics, and further columns of what is known of a run, in one box; the address keeps them."""
+    options = [*metrics, *runs_table.ON_REQUEST]
+    asked = [name for name in st.session_state.get("columns", st.query_params.get_all("columns")) if name in options]
+    st.session_state["columns"] = asked
+    chosen = st.multiselect("More columns", options, format_func=plain, key="columns", bind="query-params", width=340)
+    return [name for name in chosen if name in metrics], [name for name in chosen if name not in metrics]
 
 
 def _missing(found: Sequence[Entry], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

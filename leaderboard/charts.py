@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from harness.contract import Line
-from leaderboard import text
+from leaderboard import downloads, text
 from leaderboard.lines import best_floor
 from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry, pareto
@@ -26,6 +26,7 @@ _BEST, _OTHER = "Pareto-best", "dominated"
 _COLOURS = {"light": ("#0072B2", "#B35900", "#1b2330"), "dark": ("#56B4E9", "#E69F00", "#e8ecf2")}
 _LEAST_SPENT = 1e-9  # a logarithmic axis has no zero
 _MOST_DRAWN = 1000
+_SMALLEST, _LARGEST = 80, 420  # area of a point in pixels
 _BINS = 20
 _HEIGHT, _PADDING = 420, 12
 _AXIS_AND_LEGEND = 131  # pixels of the height
@@ -59,7 +60,7 @@ def score_against_cost(
         return
     if drawing.left_out:
         text.note(f"Drawn: the {_MOST_DRAWN:,} best scores and the Pareto-best; {drawing.left_out:,} are not.")
-    st.altair_chart(drawing.chart, width="stretch", alt=drawing.alt)
+    show(drawing.chart, drawing.alt, "score-and-cost")
 
 
 def score_and_cost(
@@ -94,7 +95,7 @@ def score_and_cost(
         color=first, opacity=0.45, interpolate="step-after"
     )
     intervals = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    points = base.mark_point(filled=True, size=110, opacity=1).encode(color=colour, shape=shape)
+    points = base.mark_point(filled=True, size=_SMALLEST, opacity=1).encode(color=colour, shape=shape, **_sized(table))
     names = [
         base.transform_filter(alt.datum.place == place)
         .mark_text(align="left", dx=8, dy=down, fontSize=13, color=ink)
@@ -107,6 +108,22 @@ def score_and_cost(
     chart = alt.layer(*layers).properties(height=_HEIGHT)
     said = _description(shown, best, beside, metric, spent, axis)
     return Drawing(legible(chart), said, len(shown) - len(drawn))
+
+
+def _sized(points: Any) -> dict[str, Any]:
+    """The larger the memory, the larger the point; where none is known all are alike."""
+    known = points["memory"].dropna()
+    if known.empty:
+        return {}
+    scale = alt.Scale(type="sqrt", domain=[0, float(known.max())], range=[_SMALLEST, _LARGEST])
+    size = alt.Size("memory:Q", scale=scale, legend=alt.Legend(title="Memory (MB)", orient="top", values=_round(known)))
+    return {"size": alt.condition("isValid(datum.memory)", size, alt.value(_SMALLEST))}
+
+
+def _round(known: Any) -> list[float]:
+    """One or two numbers for the legend: powers of ten below the largest."""
+    top = int(np.floor(np.log10(max(float(known.max()), 1.0))))
+    return [10.0**power for power in range(max(0, top - 1), top + 1)]
 
 
 @dataclass(frozen=True)
@@ -228,6 +245,12 @@ def spread(values: FloatArray, statistic: str) -> None:
     st.altair_chart(legible(chart), width="stretch", alt=alternative)
 
 
+def show(chart: Any, said: str, name: str) -> None:
+    """Draw a chart with what it says in words, and buttons that save it as a file of this name."""
+    st.altair_chart(chart, width="stretch", alt=said)
+    downloads.of_chart(chart, name)
+
+
 def first_colour() -> str:
     """The colour of a chart with one kind of mark, by theme."""
     return _COLOURS[text.theme()][0]
@@ -250,6 +273,7 @@ def _point(entry: Entry, spent: float, is_best: bool) -> dict[str, Any]:
         "interval": f"{entry.low:.{DIGITS}f} – {entry.high:.{DIGITS}f}",
         "prepare": entry.prepare_cpu_seconds,
         "predict": entry.predict_cpu_seconds,
+        "memory": None if entry.peak_rss_bytes is None else entry.peak_rss_bytes / 1e6,
     }
 
 
@@ -291,6 +315,7 @@ def _tooltip(metric: str, axis: str) -> list[alt.Tooltip]:
         alt.Tooltip("spent:Q", title=_without_scale(axis), format=".4g"),
         alt.Tooltip("prepare:Q", title="Prepare (CPU s)", format=".2f"),
         alt.Tooltip("predict:Q", title="Predict (CPU s)", format=".2f"),
+        alt.Tooltip("memory:Q", title="Memory (MB)", format=",.0f"),
     ]
 
 

@@ -15,7 +15,7 @@ from harness import comparison
 from harness.comparison import Comparison
 from harness.plain import plain
 from harness.store import Database, read
-from leaderboard import charts, text
+from leaderboard import charts, downloads, text
 from leaderboard.rows import DIGITS, NoResults, entries, opened
 
 _MOST_CHOICES = 500
@@ -108,7 +108,7 @@ def _show_differences(found: Sequence[Comparison], first: str, metric: str) -> N
         placeholder="–",
         alt=f"{first} against the others by {metric}",
     )
-    text.download(table, "comparison.csv")
+    downloads.of_table(table, "comparison")
     drawn = text.frame(
         [
             {"name": one.submission, "value": d.value, "low": d.low, "high": d.high, "zero": 0.0}
@@ -125,7 +125,7 @@ def _show_differences(found: Sequence[Comparison], first: str, metric: str) -> N
         base.mark_point(color=colour, filled=True, size=90, opacity=1).encode(x=axis),
     ).properties(height=60 + 32 * len(found))
     said = "; ".join(f"{one.submission} {one.difference.value:+.{DIGITS}f}, {one.verdict}" for one in found)
-    st.altair_chart(charts.legible(chart), width="stretch", alt=plain(f"Differences of {first}: {said}"))
+    charts.show(charts.legible(chart), plain(f"Differences of {first}: {said}"), "differences")
 
 
 def _cells(one: Comparison) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
 from harness.errors import UnknownName
 from harness.plain import plain
 from harness.store import Database, read_examples
-from leaderboard import charts, families, text
+from leaderboard import charts, downloads, families, text
 from leaderboard.rows import DIGITS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
         key="examples",
         alt="Scores of every example",
     )
-    text.download(table, "examples.csv")
+    downloads.of_table(table, "examples")
 
 
 def _show_asked(database: Database, run: str, family: str, example_id: str) -> None:

@@ -10,7 +10,7 @@ import streamlit as st
 from harness import registry
 from harness.plain import plain
 from harness.reference.published import KINDS, tables
-from leaderboard import text
+from leaderboard import downloads, text
 
 
 def show() -> None:
@@ -54,7 +54,7 @@ def _show_published(name: str) -> None:
     ]
     table = text.frame(rows)
     st.dataframe(table, hide_index=True, height=560, alt=f"Published scores of {plain(name)}")
-    text.download(table, f"{name}.csv")
+    downloads.of_table(table, name)
 
 
 if __name__ == "__main__":

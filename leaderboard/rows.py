@@ -42,11 +42,15 @@ class Entry:
     predict_cpu_seconds: float | None
     peak_rss_bytes: int | None
     index_bytes: int | None
+    parameters: int | None
+    """Numbers that the model has learnt; None for one that is no network, or does not say."""
     n: int
     seed: int
     kind: str
     settings: str
     """What the model was set to."""
+    licence: str
+    """Of the model, as its submission says; may be empty."""
     marks: tuple[str, ...]
     created: datetime
     is_partial: bool
@@ -108,10 +112,12 @@ def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]
             predict_cpu_seconds=row["predict_cpu_seconds"],
             peak_rss_bytes=row["peak_rss_bytes"],
             index_bytes=row["index_bytes"],
+            parameters=None if row["parameters"] is None else int(row["parameters"]),
             n=row["n"],
             seed=row["seed"],
             kind=plain(row["kind"]),
             settings=settings(row),
+            licence=plain(row["licence"]),
             marks=marks(row) if row["run"] in ranks or is_partial(row) else (*marks(row), "older run"),
             created=row["created"],
             is_partial=is_partial(row),

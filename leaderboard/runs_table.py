@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,14 @@ import streamlit as st
 
 from harness.contract import Line
 from harness.efficiency.serving import Reference
-from leaderboard import costs, text
+from leaderboard import costs, downloads, text
 from leaderboard.lines import gain
 from leaderboard.reported import Reported
 from leaderboard.rows import DIGITS, Entry
 
-ALL_RUNS_ONLY = {"n", "Seed", "Run", "Date (UTC)"}
-# Too wide for the table: settings and sources stand below it, seconds on the run's page, and all are in the download.
-NOT_DRAWN = {"Settings", "Source", "Prepare (CPU s)", "Predict (CPU s)"}
+ALL_RUNS_ONLY = frozenset({"n", "Seed", "Run", "Date (UTC)"})
+ON_REQUEST = ("n", "Seed", "Run", "Date (UTC)", "Prepare (CPU s)", "Predict (CPU s)", "Licence", "Settings", "Source")
+"""Columns that are shown where they are asked for; the download has all."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,15 @@ def lines(
     return [*sorted([*whole, *made_elsewhere], key=goodness, reverse=True), *partial]
 
 
-def show(shown: Sequence[Row], metric: str, extra: Sequence[str], all_runs: bool, on: Reference) -> Row | None:
-    """Draw the table, with a button that saves all of it; returns the line that is ticked."""
+def show(
+    shown: Sequence[Row], metric: str, extra: Sequence[str], requested: Collection[str], on: Reference
+) -> Row | None:
+    """Draw the table, with the columns of `ON_REQUEST` that are requested, and buttons that save all of it.
+
+    Returns the line that is ticked.
+    """
     table = text.frame([line.cells for line in shown])
-    hidden = NOT_DRAWN if all_runs else NOT_DRAWN | ALL_RUNS_ONLY
+    hidden = set(ON_REQUEST).difference(requested)
     selection = st.dataframe(
         text.greyed(table, [line.run is None for line in shown]),
         hide_index=True,
@@ -79,7 +84,7 @@ def show(shown: Sequence[Row], metric: str, extra: Sequence[str], all_runs: bool
         placeholder="–",
         alt=f"Runs of the task, best {metric} first",
     )
-    text.download(table, "board.csv")
+    downloads.of_table(table, "board")
     rows = selection["selection"]["rows"]
     return shown[rows[0]] if rows else None
 
@@ -105,12 +110,14 @@ def _cells(
         "Predict (CPU s)": entry.predict_cpu_seconds,
         "Memory (MB)": _megabytes(entry.peak_rss_bytes),
         "Index (MB)": _megabytes(entry.index_bytes),
+        "Parameters (M)": None if entry.parameters is None else entry.parameters / 1e6,
         "n": entry.n,
         "Verified": entry.verification,
         "Marks": list(entry.marks),
         "Seed": entry.seed,
         "Run": entry.run,
         "Date (UTC)": entry.created,
+        "Licence": entry.licence,
         "Settings": entry.settings,
         "Source": "",
     }
@@ -148,6 +155,7 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
             width=88, format="%.1f", help="Highest resident, less that of an empty worker. 1 MB is 10⁶ bytes."
         ),
         "Index (MB)": number(width=74, format="%.1f", help="In memory and on disk."),
+        "Parameters (M)": number(width=80, format="%.4g", help="Numbers that were learnt, in millions."),
         "n": number(width=55, format="%d", help="Examples asked."),
         "Verified": st.column_config.TextColumn(
             width=88,

@@ -33,7 +33,7 @@ td.number, th.number { text-align: right; } tr.elsewhere { opacity: .65; }
 img { max-width: 100%; background: #fff; border-radius: .3rem; }
 """
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_LEFT_OUT = runs_table.NOT_DRAWN | runs_table.ALL_RUNS_ONLY
+_LEFT_OUT = frozenset(runs_table.ON_REQUEST)
 _BASES = ("calibrated", "bound", "observed", "cpu")
 
 

@@ -17,7 +17,7 @@ from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
 from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
-from leaderboard import families, navigation, suite_others, text
+from leaderboard import downloads, families, navigation, suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
 _TABLE = "averages"
@@ -117,7 +117,7 @@ def _show_table(
         placeholder="–",
         alt=f"Averages over {plain(suite.name)}, the widest coverage first",
     )
-    text.download(table, "suite.csv")
+    downloads.of_table(table, "suite")
     text.note(
         "Ranks are among averages over the same data sets in the same versions; others cannot be compared. For the "
         "interval the examples of each data set are drawn again by themselves. A suite within the suite counts once."

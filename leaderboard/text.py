@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -40,7 +39,6 @@ _STYLE = """
 GREYS = {"light": "#6b7280", "dark": "#8b95a3"}
 """The colour of what was made elsewhere, by theme: readable, and behind what was made here."""
 _MOST_GREYED = 1000  # rows: they get their colour through pandas' Styler, which is slow
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def style() -> None:
@@ -121,19 +119,6 @@ def greyed(table: Any, grey: Sequence[bool], *, pinned: Sequence[str] = ()) -> A
     return table.style.apply(lambda column: [colour if is_grey else "" for is_grey in grey], subset=columns)
 
 
-def csv(table: Any) -> bytes:
-    """The table as CSV (UTF-8); text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    safe = table.map(_no_formula).rename(columns=_no_formula)
-    encoded: bytes = safe.to_csv(index=False).encode()
-    return encoded
-
-
-def download(table: Any, file: str) -> None:
-    """A button that saves the table as CSV; the built-in export, which knows no formulas, is switched off."""
-    content = partial(csv, table)  # made when it is asked for: a long table takes a moment
-    st.download_button("Download CSV", content, file, "text/csv", type="tertiary", icon=":material/download:")
-
-
 def readable(name: str) -> str:
     """A field name as words: `dangling_judgements` is shown as `Dangling judgements`."""
     words = name.replace("_", " ")
@@ -148,9 +133,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)  # the store's times are UTC, and the column's name says so
     return value
-
-
-def _no_formula(value: Any) -> Any:
-    if isinstance(value, list):
-        value = ", ".join(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

@@ -61,6 +61,11 @@ class CodeEncoder(EmbedAndSearch):
 
         return CodeTextEncoder(self._folder, self._settings()).encode
 
+    def weights(self) -> list[Path]:
+        from harness.retrieval.parameters import weight_files
+
+        return weight_files(self._folder)
+
     def encode_stage(self, cache: Path) -> Stage:
         """The forward pass of the transformer; building the data flow, on the host, is not counted."""
         from harness.efficiency.encoder_work import encoder_stage

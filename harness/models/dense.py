@@ -57,10 +57,15 @@ class EmbedAndSearch:
         """What encoding one text takes, by its number of tokens; named "encode"."""
         raise NotImplementedError
 
+    def weights(self) -> list[Path]:
+        """The safetensors files of the encoder."""
+        raise NotImplementedError
+
     def prepare(self, resources: Resources) -> Prepared:
         """Embed the corpus, shard by shard; finished shards survive a crash and are not computed again."""
         from harness.retrieval.encoded_corpus import Places
         from harness.retrieval.order import TieOrder
+        from harness.retrieval.parameters import parameters
         from harness.retrieval.vector_index import FlatIndex
 
         self._search.require_library()
@@ -75,6 +80,7 @@ class EmbedAndSearch:
             index_ram_bytes=self._index.ram_bytes,
             index_disk_bytes=self._index.disk_bytes,
             facts={
+                "parameters": parameters(self.weights()),
                 "dimensions": self.vectors.dimensions,
                 "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),
                 "truncated_documents": sum(shard.work.truncated for shard in self._shards),
@@ -195,6 +201,11 @@ class Dense(EmbedAndSearch):
         from harness.retrieval.encoder import TextEncoder
 
         return TextEncoder(self._folder, self._settings()).encode
+
+    def weights(self) -> list[Path]:
+        from harness.retrieval.parameters import weight_files
+
+        return weight_files(self._folder)
 
     def encode_stage(self, cache: Path) -> Stage:
         from harness.efficiency.encoder_work import encoder_stage

@@ -59,6 +59,7 @@ class LateInteraction:
         from harness.retrieval.encoded_corpus import Places
         from harness.retrieval.encoder import locate
         from harness.retrieval.order import TieOrder
+        from harness.retrieval.parameters import parameters, weight_files
 
         self._folder_of_ledgers, self._depth = resources.cache, resources.request.depth
         self._folder = locate(self._config.model, self._config.revision)
@@ -71,6 +72,7 @@ class LateInteraction:
             index_ram_bytes=0,
             index_disk_bytes=sum(shard.disk_bytes for shard in self._shards),
             facts={
+                "parameters": parameters(weight_files(self._folder)),
                 "dimensions": self._dimensions,
                 "vectors": self._vectors,
                 "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),

@@ -6,7 +6,7 @@ and puts its own down. In the end one must be left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -116,9 +116,7 @@ class Pipeline:
         return Prepared(
             index_ram_bytes=sum(ram or 0 for ram, _ in said) if known else None,
             index_disk_bytes=sum(disk or 0 for _, disk in said) if known else None,
-            facts={
-                f"{name}/{fact}": value for name, prepared in found.items() for fact, value in prepared.facts.items()
-            },
+            facts=_facts(found),
         )
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
@@ -273,3 +271,10 @@ def labels(kinds: Sequence[str]) -> list[str]:
         seen[kind] = seen.get(kind, 0) + 1
         names.append(kind if seen[kind] == 1 else f"{kind} {seen[kind]}")
     return names
+
+
+def _facts(found: Mapping[str, Prepared]) -> dict[str, str | int | float]:
+    """The facts of each stage under its name, and the parameters of all together."""
+    facts = {f"{name}/{fact}": value for name, prepared in found.items() for fact, value in prepared.facts.items()}
+    held = [prepared.facts["parameters"] for prepared in found.values() if "parameters" in prepared.facts]
+    return {"parameters": sum(map(int, held)), **facts} if held else facts

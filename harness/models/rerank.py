@@ -47,6 +47,7 @@ class Rerank:
         """Find the weights, and where each document stands in the corpus; texts are read when they are ranked."""
         from harness.retrieval.document_texts import DocumentTexts
         from harness.retrieval.encoder import file_digests, locate
+        from harness.retrieval.parameters import parameters, weight_files
 
         self._folder_of_ledgers, self._depth = resources.cache, resources.request.depth
         self._folder = locate(self._config.model, self._config.revision)
@@ -55,7 +56,11 @@ class Rerank:
         return Prepared(
             index_ram_bytes=self._documents.nbytes,
             index_disk_bytes=0,
-            facts={"documents": len(self._documents), "weights_sha256": weights},
+            facts={
+                "parameters": parameters(weight_files(self._folder)),
+                "documents": len(self._documents),
+                "weights_sha256": weights,
+            },
         )
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:

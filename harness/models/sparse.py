@@ -71,6 +71,7 @@ class Sparse:
         from harness.retrieval.encoder import locate
         from harness.retrieval.impact_index import ImpactIndex, SparseRows
         from harness.retrieval.order import TieOrder
+        from harness.retrieval.parameters import parameters, weight_files
 
         config = self._config
         self._folder_of_ledgers, self._depth = resources.cache, resources.request.depth
@@ -92,6 +93,9 @@ class Sparse:
             index_ram_bytes=self._index.ram_bytes,
             index_disk_bytes=self._index.disk_bytes,
             facts={
+                "parameters": parameters(
+                    file for folder in {self._folder, self._query_folder} for file in weight_files(folder)
+                ),
                 "postings": len(self._index.documents),
                 "postings_per_document": len(self._index.documents) / max(1, len(self._ids)),
                 "document_tokens": sum(sum(shard.work.tokens) for shard in self._shards),

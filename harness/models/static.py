@@ -78,6 +78,9 @@ class Static(EmbedAndSearch):
     def identity(self) -> dict[str, object]:
         return {"files": self._config.artifacts(), "tokenizers": metadata.version("tokenizers")}
 
+    def weights(self) -> list[Path]:
+        return [self._config.files()[0]]
+
     def encode_stage(self, cache: Path) -> Stage:
         """Rows of the table are gathered and added up: linear in the tokens."""
         return Stage(

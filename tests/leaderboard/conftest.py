@@ -87,6 +87,7 @@ class Filler:
         repeats: Sequence[float] = (),
         floor: bool = False,
         curves: dict[str, list[tuple[float, float]]] | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> str:
         """One run; returns its key. `state` failed or killed leaves it without scores.
 
@@ -96,7 +97,7 @@ class Filler:
         ids = list(self.questions)[: limit or None]
         cost = Cost(cpu_seconds=cpu_seconds, wall_seconds=cpu_seconds, peak_rss_bytes=50_000_000, cached=cached)
         recorder.start_attempt("test", {})
-        recorder.prepared(Prepared(index_ram_bytes=2_000_000, index_disk_bytes=0, curves=curves or {}), cost)
+        recorder.prepared(Prepared(2_000_000, 0, facts or {}, curves or {}), cost)
         if state == "killed":
             return recorder.key
         predictions = [Prediction(id, answer) for id in ids]
@@ -195,9 +196,10 @@ def page(filler: Filler) -> Callable[..., Page]:
 
     def open_page(*, file: str = "board.py", **parameters: str) -> Page:
         opened = AppTest.from_file(str(APP), default_timeout=30)
-        if file != "board.py":
+        if file not in ("board.py", "frontier_page.py"):
             opened.run()  # only a page whose address is its file's name is known before
-        opened.switch_page(file)
+        if file != "frontier_page.py":  # where one lands
+            opened.switch_page(file)
         for name, value in parameters.items():
             opened.query_params[name] = value
         opened.run()

@@ -11,7 +11,8 @@ from pyarrow.ipc import open_stream as read_stream
 
 from harness.contract import Failure, Ranking
 from leaderboard import rows
-from leaderboard.text import csv, frame
+from leaderboard.downloads import csv
+from leaderboard.text import frame
 
 GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
 BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
@@ -146,7 +147,7 @@ def test_further_metrics_are_columns_on_request(filler, page):
     filler.run("bm25")
     shown = page()
     assert "AP" not in shown.table(RUNS)
-    shown.app.multiselect(key="metrics").set_value(["AP"]).run()
+    shown.app.multiselect(key="columns").set_value(["AP"]).run()
     assert "AP" in shown.table(RUNS)
 
 

@@ -11,7 +11,7 @@ import pytest
 from harness.contract import Ranking
 from harness.reference.published import ReportedScore
 from harness.store import open_database, reports
-from leaderboard.text import csv
+from leaderboard.downloads import csv
 
 GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])  # nDCG@10 .69
 BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
@@ -93,7 +93,7 @@ def test_self_reported_scores_are_never_ranked_and_on_no_front(filler, page, sen
     assert table["Rank"].isna().tolist() == [True, False]
     assert "theirs" not in shown.chart.partition("Pareto-best:")[2].partition("Made elsewhere")[0]
     assert "Made elsewhere, at the edge: theirs 0.9900" in shown.chart
-    shown.app.multiselect(key="metrics").set_value(["AP"]).run()
+    shown.app.multiselect(key="columns").set_value(["AP"]).run()
     assert shown.table(RUNS)["AP"].iloc[0] == 0.9
 
 

@@ -1,0 +1,102 @@
+"""Buttons that save what is shown: tables as CSV, LaTeX or JSON, charts as SVG or PNG. Files are made on the click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import streamlit as st
+
+_DECIMALS = 4
+_COUNTS = ("Rank", "Seed", "n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_WIDTH, _SHARPER = 900, 2.0  # pixels of a chart that is saved, and how many times as many a PNG has
+
+
+def of_table(table: Any, name: str) -> None:
+    """Buttons for a table of `leaderboard.text.frame`; Streamlit's own export, which knows no formulas, is off."""
+    kinds: dict[str, tuple[Callable[[Any], bytes], str, str]] = {
+        "Download CSV": (csv, "csv", "text/csv"),
+        "LaTeX": (latex, "tex", "application/x-tex"),
+        "JSON": (json, "json", "application/json"),
+    }
+    with st.container(horizontal=True):
+        for label, (made, suffix, mime) in kinds.items():
+            _button(label, partial(made, table), f"{name}.{suffix}", mime)
+
+
+def of_chart(chart: Any, name: str) -> None:
+    """Buttons for an Altair chart; none where vl-convert, which draws it, is not installed."""
+    if find_spec("vl_convert") is None:
+        return
+    with st.container(horizontal=True):
+        _button("Chart as SVG", partial(svg, chart), f"{name}.svg", "image/svg+xml")
+        _button("PNG", partial(png, chart), f"{name}.png", "image/png")
+
+
+def csv(table: Any) -> bytes:
+    """The table as CSV (UTF-8); text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    safe = _counted(table).map(_no_formula).rename(columns=_no_formula)
+    encoded: bytes = safe.to_csv(index=False).encode()
+    return encoded
+
+
+def latex(table: Any) -> bytes:
+    """The table as LaTeX (booktabs), with scores to four decimals and every special character escaped."""
+    import pandas as pd
+
+    plain = _counted(table).map(_joined).rename(columns=str)
+    numeric = [name for name in plain.columns if pd.api.types.is_numeric_dtype(plain[name])]
+    styled = plain.style.hide(axis="index").format(escape="latex", precision=_DECIMALS, na_rep="--")
+    styled = styled.format_index(escape="latex", axis="columns")
+    layout = "".join("r" if name in numeric else "l" for name in plain.columns)
+    written: str = styled.to_latex(hrules=True, column_format=layout)
+    return f"% \\usepackage{{booktabs}}\n{written}".encode()
+
+
+def json(table: Any) -> bytes:
+    """The table as a list of records; what is missing is null."""
+    written: str = _counted(table).to_json(orient="records", indent=1, force_ascii=False, date_format="iso")
+    return written.encode()
+
+
+def svg(chart: Any) -> bytes:
+    """The chart as SVG, with its text as text."""
+    import vl_convert
+
+    written: str = vl_convert.vegalite_to_svg(_sized(chart))
+    return written.encode()
+
+
+def png(chart: Any) -> bytes:
+    """The chart as PNG, on white."""
+    import vl_convert
+
+    drawn: bytes = vl_convert.vegalite_to_png(_sized(chart), scale=_SHARPER)
+    return drawn
+
+
+def _counted(table: Any) -> Any:
+    """Whole numbers as such, though some are missing, which pandas would make decimal for."""
+    return table.astype({name: "Int64" for name in _COUNTS if name in table.columns})
+
+
+def _sized(chart: Any) -> dict[str, Any]:
+    found: dict[str, Any] = chart.properties(width=_WIDTH, background="white").to_dict()
+    return found
+
+
+def _button(label: str, made: Callable[[], bytes], file: str, mime: str) -> None:
+    icon = ":material/download:" if label.startswith(("Download", "Chart")) else None
+    st.download_button(label, made, file, mime, key=f"{file}-{label}", type="tertiary", icon=icon, on_click="ignore")
+
+
+def _no_formula(value: Any) -> Any:
+    value = _joined(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
+def _joined(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
