@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -103,20 +103,35 @@ def evaluate(submissions: tuple[Path, ...], tasks: tuple[str, ...], as_json: boo
 @click.option("--stack", help="Software stack for calibrated seconds, or a YAML; `none` for the bound alone.")
 @click.option("--host", help="Processor for the work that stays beside the accelerator, or a YAML.")
 @_options(_db, _json)
-def results(task: str | None, suite: str | None, db: str, as_json: bool, **on: str | None) -> None:
+@click.option("--format", "form", type=click.Choice(["csv", "parquet", "json"]), help="A row for each metric of a run.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write CSV or Parquet to this file.")
+def results(
+    task: str | None,
+    suite: str | None,
+    db: str,
+    as_json: bool,
+    form: Literal["csv", "parquet", "json"] | None,
+    output: Path | None,
+    **on: str | None,
+) -> None:
     """Show the results: scores with intervals, idealized and observed seconds, memory and states."""
+    form = "json" if as_json else form
+    if output and form not in ("csv", "parquet"):
+        raise click.UsageError("--output needs --format csv or --format parquet.")
     if suite and task:
         raise click.UsageError("--task and --suite are two questions; ask one at a time.")
+    if suite and form not in (None, "json"):
+        raise click.UsageError("--suite prints a table or JSON.")
     if suite and any(on.values()):
         raise click.UsageError("--hardware, --stack and --host price runs; an average has no price.")
     if suite:
         from harness import suites
 
-        suites.results(suite, db, as_json=as_json)
+        suites.results(suite, db, as_json=form == "json")
         return
     from harness.results import results as show
 
-    show(task, db, on, as_json=as_json)
+    show(task, db, on, form, output)
 
 
 @cli.command()

@@ -124,11 +124,11 @@ def explain(database: Database, first: str, second: str) -> list[Changed]:
     """What two runs do not share, what decides the score first: settings, data, seed, code, machine."""
     one, other = read.run(database, first), read.run(database, second)
     return [
-        *_changes("submission", one.config, other.config),
-        *_changes("task", _picked(one.summary, _TASK), _picked(other.summary, _TASK)),
-        *_changes("run", _picked(one.summary, _RUN), _picked(other.summary, _RUN)),
-        *_changes("environment", one.environment, other.environment),
-        *_changes("outcome", one.prepared, other.prepared),
+        *changes("submission", one.config, other.config),
+        *changes("task", _picked(one.summary, _TASK), _picked(other.summary, _TASK)),
+        *changes("run", _picked(one.summary, _RUN), _picked(other.summary, _RUN)),
+        *changes("environment", one.environment, other.environment),
+        *changes("outcome", one.prepared, other.prepared),
     ]
 
 
@@ -161,8 +161,8 @@ def _check_comparable(summaries: Sequence[Mapping[str, Any]]) -> None:
         if summary["state"] != "done":
             raise InputError(f"run {summary['run']} is {summary['state']}", hint="Only finished runs can be compared.")
         if _picked(summary, _TASK) != _picked(summaries[0], _TASK):
-            changes = _changes("task", _picked(summaries[0], _TASK), _picked(summary, _TASK))
-            what = ", ".join(change.what for change in changes)
+            differing = changes("task", _picked(summaries[0], _TASK), _picked(summary, _TASK))
+            what = ", ".join(change.what for change in differing)
             raise InputError(
                 f"runs {summaries[0]['run']} and {summary['run']} are not over the same examples (other {what})",
                 hint="Scores over other data or under another protocol are not comparable; see `harness explain`.",
@@ -177,7 +177,8 @@ def _picked(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _changes(part: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Changed]:
+def changes(part: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Changed]:
+    """What two nested mappings do not share, such as the settings of two submissions."""
     one, other = dict(_flat(first)), dict(_flat(second))
     for what in dict.fromkeys([*one, *other]):
         before, after = one.get(what), other.get(what)

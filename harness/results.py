@@ -6,9 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from harness import registry
+from harness import registry, tabulated
 from harness.efficiency.run_prices import columns, preparing, reference
 from harness.efficiency.serving import Reference
 from harness.errors import StoreError
@@ -21,8 +22,17 @@ from harness.terminal import print_json, print_table
 from harness.units import bytes_text, short_seconds_text
 
 
-def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_json: bool) -> None:
-    """Print every run, priced on the hardware, stack and host that are asked for; JSON has a row for each metric."""
+def results(
+    task: str | None,
+    db: str,
+    asked: Mapping[str, str | None],
+    form: Literal["json", "csv", "parquet"] | None = None,
+    output: Path | None = None,
+) -> None:
+    """Print every run, priced on the hardware, stack and host that are asked for; a format has a row for each metric.
+
+    `output` is the file of CSV or Parquet; without one they go to standard output.
+    """
     on = reference(**asked)
     database = open_database(db, create=False)
     with suppress(StoreError):  # a database that we may only read can be shown all the same
@@ -30,8 +40,12 @@ def results(task: str | None, db: str, asked: Mapping[str, str | None], *, as_js
     known = [row["name"] for row in read.tasks(database)] + reports.self_reported_tasks(database)
     if task is not None and task not in known and task not in {t.card.name for t in registry.tasks()}:
         raise registry.unknown_task(task, known)
-    if as_json:
-        print_json(beside_published(database, priced(database, read.results(database, task), on)))
+    if form:
+        every_metric = beside_published(database, priced(database, read.results(database, task), on))
+        if form == "json":
+            print_json(every_metric)
+        else:
+            tabulated.write(every_metric, form, output)
         return
     rows = beside_published(database, priced(database, read.runs(database, task), on))
     if not rows:

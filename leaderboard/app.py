@@ -30,6 +30,7 @@ def show() -> None:
         st.Page("submit_page.py", title="Submit", url_path="submit"),
         st.Page("methodology_page.py", title="What numbers mean", url_path="methodology"),
         st.Page("references_page.py", title="References", url_path="references"),
+        st.Page("history_page.py", title="History", url_path="history"),
         st.Page("run_page.py", title="A run", url_path="run", visibility="hidden"),
     ]
     page = st.navigation(pages, position="top")

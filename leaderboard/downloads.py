@@ -9,9 +9,10 @@ from typing import Any
 
 import streamlit as st
 
+from harness.tabulated import no_formula
+
 _DECIMALS = 4
 _COUNTS = ("Rank", "Seed", "n")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _WIDTH, _SHARPER = 900, 2.0  # pixels of a chart that is saved, and how many times as many a PNG has
 
 
@@ -38,7 +39,7 @@ def of_chart(chart: Any, name: str) -> None:
 
 def csv(table: Any) -> bytes:
     """The table as CSV (UTF-8); text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    safe = _counted(table).map(_no_formula).rename(columns=_no_formula)
+    safe = _counted(table).map(_joined).map(no_formula).rename(columns=no_formula)
     encoded: bytes = safe.to_csv(index=False).encode()
     return encoded
 
@@ -91,11 +92,6 @@ def _sized(chart: Any) -> dict[str, Any]:
 def _button(label: str, made: Callable[[], bytes], file: str, mime: str) -> None:
     icon = ":material/download:" if label.startswith(("Download", "Chart")) else None
     st.download_button(label, made, file, mime, key=f"{file}-{label}", type="tertiary", icon=icon, on_click="ignore")
-
-
-def _no_formula(value: Any) -> Any:
-    value = _joined(value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _joined(value: Any) -> Any:

@@ -36,7 +36,10 @@ def show() -> None:
             _say_unknown(key)
             return
         summary = detail.summary
-        st.page_link("board.py", label="← Board", query_params={"task": plain(summary["task"])})
+        name, task = plain(summary["submission"]), plain(summary["task"])
+        with st.container(horizontal=True):
+            st.page_link("board.py", label="← Board", query_params={"task": task})
+            st.page_link("history_page.py", label="History", query_params={"submission": name, "task": task})
         _show_head(detail)
         if detail.scores:
             _show_numbers(detail, reports.reported(database, summary["task"]))

@@ -60,10 +60,12 @@ class RunDetail:
     attempts: Sequence[Attempt]
 
 
-def runs(database: Database, task: str | None = None, key: str | None = None) -> list[dict[str, Any]]:
+def runs(
+    database: Database, task: str | None = None, key: str | None = None, submission: str | None = None
+) -> list[dict[str, Any]]:
     """One flat row for each run: submission, task, state, primary score with interval, costs. Newest first.
 
-    Of one task if `task` names it; of one run if `key` names it.
+    Of one task if `task` names it; of one run if `key` names it; of every version of a submission if that is named.
     """
     prepare, predict = _cost("prepare"), _cost("predict")
     query = (
@@ -132,6 +134,8 @@ def runs(database: Database, task: str | None = None, key: str | None = None) ->
         query = query.where(TaskRow.name == task)
     if key is not None:
         query = query.where(RunRow.key == key)
+    if submission is not None:
+        query = query.where(SubmissionRow.name == submission)
     with database.reading() as session:
         return [{**row, "settings": _settings(row["settings"])} for row in session.execute(query).mappings()]
 
@@ -188,6 +192,13 @@ def settings(database: Database, submissions: Collection[str]) -> dict[str, dict
     query = select(SubmissionRow.digest, SubmissionRow.config["model"]).where(SubmissionRow.digest.in_(submissions))
     with database.reading() as session:
         return {digest: found for digest, found in session.execute(query)}
+
+
+def submissions(database: Database) -> list[str]:
+    """The names of submissions that have runs, in alphabetical order; several versions may share one."""
+    query = select(SubmissionRow.name).where(SubmissionRow.id.in_(select(RunRow.submission_id))).distinct()
+    with database.reading() as session:
+        return sorted(session.scalars(query))
 
 
 def tasks(database: Database) -> list[dict[str, Any]]:

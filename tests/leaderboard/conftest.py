@@ -64,6 +64,8 @@ class Filler:
     card: TaskCard = CARD
     data: str = "a" * 64
     model: dict[str, Any] = dataclasses.field(default_factory=lambda: {"kind": "random"})
+    version: str = ""
+    """Another one is another file under the same name."""
     lines: Sequence[Line] = ()
     audit: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
 
@@ -133,7 +135,7 @@ class Filler:
         submission = dataclasses.replace(
             load(file),
             name=name,
-            digest=hashlib.sha256(name.encode()).hexdigest(),
+            digest=hashlib.sha256(f"{name}{self.version}".encode()).hexdigest(),
             kind=self.model["kind"],
             normalised={"name": name, "model": self.model},
             **said,
