@@ -49,7 +49,7 @@ def _say_what_to_run(error: NoResults) -> None:
     text.section("There are no results yet")
     text.paragraph(error.message)
     text.note("This evaluates two baselines on a task that needs no data. Reload the page when it is done.")
-    st.code(_NEXT_COMMAND, language="bash")
+    st.code(_NEXT_COMMAND, language=None)
 
 
 if __name__ == "__main__":

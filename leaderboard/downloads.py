@@ -1,4 +1,4 @@
-"""Buttons that save what is shown: tables as CSV, LaTeX or JSON, charts as SVG or PNG. Files are made on the click."""
+"""Buttons that save what is shown: tables as CSV, LaTeX or JSON, charts as SVG. Files are made on the click."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.tabulated import no_formula
 
 _DECIMALS = 4
 _COUNTS = ("Rank", "Seed", "n")
-_WIDTH, _SHARPER = 900, 2.0  # pixels of a chart that is saved, and how many times as many a PNG has
+_WIDTH = 900  # pixels of a chart that is saved
 
 
 def of_table(table: Any, name: str) -> None:
@@ -29,12 +29,9 @@ def of_table(table: Any, name: str) -> None:
 
 
 def of_chart(chart: Any, name: str) -> None:
-    """Buttons for an Altair chart; none where vl-convert, which draws it, is not installed."""
-    if find_spec("vl_convert") is None:
-        return
-    with st.container(horizontal=True):
+    """A button for an Altair chart, which has one for PNG of its own; none where vl-convert is not installed."""
+    if find_spec("vl_convert"):
         _button("Chart as SVG", partial(svg, chart), f"{name}.svg", "image/svg+xml")
-        _button("PNG", partial(png, chart), f"{name}.png", "image/png")
 
 
 def csv(table: Any) -> bytes:
@@ -67,26 +64,13 @@ def svg(chart: Any) -> bytes:
     """The chart as SVG, with its text as text."""
     import vl_convert
 
-    written: str = vl_convert.vegalite_to_svg(_sized(chart))
+    written: str = vl_convert.vegalite_to_svg(chart.properties(width=_WIDTH, background="white").to_dict())
     return written.encode()
-
-
-def png(chart: Any) -> bytes:
-    """The chart as PNG, on white."""
-    import vl_convert
-
-    drawn: bytes = vl_convert.vegalite_to_png(_sized(chart), scale=_SHARPER)
-    return drawn
 
 
 def _counted(table: Any) -> Any:
     """Whole numbers as such, though some are missing, which pandas would make decimal for."""
     return table.astype({name: "Int64" for name in _COUNTS if name in table.columns})
-
-
-def _sized(chart: Any) -> dict[str, Any]:
-    found: dict[str, Any] = chart.properties(width=_WIDTH, background="white").to_dict()
-    return found
 
 
 def _button(label: str, made: Callable[[], bytes], file: str, mime: str) -> None:

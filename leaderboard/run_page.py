@@ -186,7 +186,7 @@ def _show_origin(detail: RunDetail) -> None:
         text.note("1. Save the submission; paths in it are relative to the file:")
         st.code(_as_yaml(detail.config), language="yaml")
         text.note("2. Run it:")
-        st.code(_command(detail.summary), language="bash", wrap_lines=True)
+        st.code(_command(detail.summary), language=None, wrap_lines=True)
     with right:
         with st.expander("Environment and versions", expanded=True):
             st.dataframe(_pairs(_provenance(detail)), hide_index=True, height=300, alt="Environment and versions")

@@ -64,7 +64,7 @@ def _show_next(found: Draft) -> None:
     file = re.sub(r"[^A-Za-z0-9._-]+", "-", found.name).strip("-.") or "submission"
     allow = " --allow-code" if found.runs_code else ""
     text.note(f"Save it as {file}.yaml. The first line says what it would take, the second evaluates it:")
-    st.code(f"harness check {file}.yaml\nharness eval {file}.yaml{allow}", language="bash")
+    st.code(f"harness check {file}.yaml\nharness eval {file}.yaml{allow}", language=None)
     if found.runs_code:
         text.note("It brings code of its own, which runs as you, with all that you may do. Read it first.")
 

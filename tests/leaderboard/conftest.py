@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from harness.store.recorder import Recorder, StoredScore
 from harness.store.schema import RunRow
 from harness.submission import load
 from leaderboard import app
+from tests.leaderboard.serving import chromium, tab_of
 
 APP = Path(app.__file__)
 GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
@@ -163,6 +164,13 @@ def filler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Filler:
     path = tmp_path / "results.db"
     monkeypatch.setenv("HARNESS_DB", str(path))
     return Filler(path)
+
+
+@pytest.fixture
+def tab() -> Iterator[Any]:
+    """A tab of a real Chromium."""
+    with chromium() as browser:
+        yield tab_of(browser)
 
 
 @dataclasses.dataclass

@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,17 +14,9 @@ from harness import registry
 from harness.contract import Ranking
 from harness.reference.published import ReportedScore
 from harness.store import open_database, reports
+from tests.leaderboard.serving import served, tick_row
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 _GOOD = Ranking(["d1", "d2", "d3"], [3.0, 2.0, 1.0])
 _BAD = Ranking(["d3", "d2", "d1"], [3.0, 2.0, 1.0])
@@ -58,40 +41,8 @@ def board(filler: Any) -> Iterator[tuple[str, str]]:
     database = open_database(str(filler.path), create=False)
     reports.add(database, "theirs.json", [_SENT], replace=False)
     database.close()
-    with _served(filler) as address:
+    with served(filler.path) as address:
         yield address, key
-
-
-@contextmanager
-def _served(filler: Any) -> Iterator[str]:
-    """`harness serve` on the filler's database; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "harness.cli", "serve", "--db", str(filler.path), "--port", str(port)]
-    server = subprocess.Popen(command, cwd=filler.path.parent, start_new_session=True)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/_stcore/health", server)
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        server.wait(timeout=30)
-
-
-@pytest.fixture
-def tab() -> Iterator[Any]:
-    """A tab of a real Chromium."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs a Chromium on the PATH")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=_FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1400})
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
 
 
 def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab: Any, tmp_path: Path) -> None:
@@ -112,21 +63,21 @@ def test_from_the_board_to_a_run_to_a_query_and_back(board: tuple[str, str], tab
     saved.value.save_as(tmp_path / "board.csv")
     assert "good" in (tmp_path / "board.csv").read_text()
 
-    _tick_row(table, 1)
+    tick_row(table, 1)
     tab.get_by_text("theirs was made elsewhere: theirs.json").wait_for()
-    _tick_row(table, 0)
+    tick_row(table, 0)
     tab.get_by_role("heading", name="good", exact=True).wait_for()
     tab.go_back()
     tab.get_by_text("Three documents.").wait_for()
     tab.wait_for_url(lambda url: "task=beir/tiny" in unquote(url) and "run=" not in url)
 
-    _tick_row(table, 0)
+    tick_row(table, 0)
     tab.get_by_role("heading", name="good", exact=True).wait_for()
     assert f"run={key}" in tab.url
     assert tab.title() == "good on beir/tiny · Equal Footing"
     tab.get_by_text("How this number was made").wait_for()
 
-    _tick_row(tab.locator(".st-key-examples"), 0)
+    tick_row(tab.locator(".st-key-examples"), 0)
     tab.get_by_role("heading", name="Example q1").wait_for()
     assert "example=q1" in tab.url
     tab.get_by_text("what is first?", exact=True).last.wait_for()
@@ -147,7 +98,7 @@ def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
     for forum in registry.suite("beir/cqadupstack").tasks():
         filler.card = dataclasses.replace(filler.card, name=forum)
         filler.run("good", _BAD)
-    with _served(filler) as address:
+    with served(filler.path) as address:
         tab.goto(f"{address}/board?task=beir/nfcorpus")
         tab.get_by_role("link", name="Averages over data sets").click()
         tab.get_by_text("All 18 zero-shot collections").wait_for()
@@ -171,22 +122,3 @@ def test_from_the_board_to_the_averages_to_a_run(filler: Any, tab: Any) -> None:
         tab.get_by_text("The twelve forums of CQADupStack.").wait_for()
         table.locator("canvas td", has_text="12 of 12").first.wait_for(state="attached")
         assert tab.get_by_test_id("stException").count() == 0
-
-
-def _tick_row(table: Any, row: int) -> None:
-    # The table is a canvas under a scroller, so the box to tick is found by place.
-    canvas = table.locator("canvas").first
-    canvas.wait_for()
-    canvas.click(position={"x": 16, "y": 50 + 33 * row}, force=True)
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert server.poll() is None, "harness serve has ended"
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("harness serve did not answer in a minute")
