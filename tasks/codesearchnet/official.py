@@ -6,17 +6,19 @@ dropped in silence: every set has as many queries and candidates as were publish
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contract import Places
 from harness.errors import DataError
+from tasks.codesearchnet import official_files
 from tasks.codesearchnet.collection import Code, Collection, Names, Query
 from tasks.codesearchnet.csn99 import JUDGEMENTS, answerable
 from tasks.codesearchnet.judgements import read_judgements
+from tasks.codesearchnet.official_files import ZIPS, folder, note_digest, zip_of, zipped
 from tasks.codesearchnet.published import counted
-from tasks.codesearchnet.records import Oddities, Record, joined, read
+from tasks.codesearchnet.records import Oddities, Record, RecordFile, joined, read
 
 FILTERED = {
     "python": (14_918, 43_827),
@@ -46,9 +48,10 @@ BATCH = 1000
 class Filtered:
     """GraphCodeBERT's split: test queries among the records that its list `codebase.txt` names.
 
-    The lists `test.txt` and `codebase.txt` hold a url a line. Records come from CodeSearchNet's own files in
-    `final/jsonl` (or anywhere below the folder). The list is longer than the set: urls without a record, which the
-    published script passes over, are counted.
+    The lists `test.txt` and `codebase.txt` hold a url a line. Records come from CodeSearchNet's own files below the
+    folder (`final/jsonl/…`) or in the zip of the language, or from the `test.jsonl` and `codebase.jsonl` that the
+    published preprocess.py makes of them, of which one lacks the code and one the documentation. The list is longer
+    than the set: urls without a record, which the published script passes over, are counted.
     """
 
     language: str
@@ -56,20 +59,18 @@ class Filtered:
     """Queries and candidates; None for `FILTERED`."""
 
     def files(self, places: Places) -> Sequence[Path]:
-        folder = _folder(places, "filtered", self.language)
-        return [folder / "test.txt", folder / "codebase.txt"]
+        its = folder(places, "filtered", self.language)
+        return [its / "test.txt", its / "codebase.txt"]
 
     def read(self, places: Places) -> Collection:
         tests, codebase = (read_urls(path) for path in self.files(places))
-        folder, odd = tests.folder, Oddities()
-        wanted = set(tests.urls) | set(codebase.urls)
-        records = _by_url(_record_files(folder), wanted, odd, places)
-        name = Names("q")
-        codes = {url: _as_code(url, records[url], self.language) for url in codebase.urls if url in records}
+        odd, name = Oddities(), Names("q")
+        texts, found = _by_url(self._records(places, odd), set(codebase.urls) | set(tests.urls), odd, places)
+        codes = {url: Code(url, found[url], self.language) for url in codebase.urls if url in found}
         for url in codebase.urls:
-            if url not in records:
+            if url not in codes:
                 odd.add("codebase_urls_without_record", f"{codebase.path}: no record of {url}")
-        asked = {url: records[url] for url in tests.urls if url in records}
+        asked = {url: texts[url] for url in tests.urls if url in texts}
         if lost := [url for url in asked if url not in codes]:
             raise DataError(f"{tests.path}: {lost[0]} is not in {codebase.path.name}; {len(lost):,} are not")
         queries, candidates = self.published or FILTERED[self.language]
@@ -77,9 +78,24 @@ class Filtered:
         counted(codebase.path, "candidates with a record", candidates, len(codes), _FILTERED_HINT)
         return Collection(
             list(codes.values()),
-            [Query(name(text := joined(record.docstring_tokens)), text, {url: 1}) for url, record in asked.items()],
+            [Query(name(text), text, {url: 1}) for url, text in asked.items()],
             odd,
         )
+
+    def _records(self, places: Places, odd: Oddities) -> Sequence[RecordFile]:
+        """The files of records; those whose digests are known are held against them."""
+        its, archive = folder(places, "filtered", self.language), zip_of(places, self.language)
+        for name in ("test.txt", "codebase.txt", "test.jsonl", "codebase.jsonl"):
+            if self.published is None and (its / name).is_file():
+                note_digest(its / name, official_files.FILTERED[f"{self.language}/{name}"], "sha256", odd)
+        files = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in its.rglob(pattern))
+        if not files and archive.is_file():
+            if self.published is None:
+                note_digest(archive, ZIPS[self.language], "md5", odd)
+            return [file for part in ("test", "valid") for file in zipped(archive, _part_ending(part))]
+        if not files:
+            raise DataError(f"{its} holds no records", hint=_FILTERED_HINT)
+        return files
 
 
 @dataclass(frozen=True)
@@ -94,11 +110,18 @@ class Proxy:
     batch: int = BATCH
 
     def files(self, places: Places) -> Sequence[Path]:
-        return [_folder(places, "official", self.language) / "test" / f"{self.language}_test_0.jsonl.gz"]
+        archive = zip_of(places, self.language)
+        unpacked = folder(places, "official", self.language) / "test" / f"{self.language}_test_0.jsonl.gz"
+        return [archive if archive.is_file() and not unpacked.is_file() else unpacked]
 
     def read(self, places: Places) -> Collection:
         odd, (path,) = Oddities(), self.files(places)
-        found = [record for _, record in read([path], Record, places.progress)]
+        files: Sequence[RecordFile] = [path]
+        if path.suffix == ".zip":
+            files = zipped(path, f"{self.language}_test_0.jsonl.gz")
+            if self.records is None:
+                note_digest(path, ZIPS[self.language], "md5", odd)
+        found = [record for _, record in read(files, Record, places.progress)]
         counted(path, "records", self.records or TEST_RECORDS[self.language], len(found))
         name_query, name_code = Names("q"), Names("c")
         codes, queries = [], []
@@ -147,8 +170,8 @@ class Challenge:
     language: str
 
     def files(self, places: Places) -> Sequence[Path]:
-        folder = _folder(places, "challenge", self.language)
-        return [JUDGEMENTS.at(places), folder / f"{self.language}_functions.jsonl.gz"]
+        its = folder(places, "challenge", self.language)
+        return [JUDGEMENTS.at(places), its / f"{self.language}_functions.jsonl.gz"]
 
     def read(self, places: Places) -> Collection:
         odd, path = Oddities(), self.files(places)[1]
@@ -177,10 +200,6 @@ class Urls:
     path: Path
     urls: tuple[str, ...]
 
-    @property
-    def folder(self) -> Path:
-        return self.path.parent
-
 
 def read_urls(path: Path) -> Urls:
     """Distinct urls, one a line, in order. Raises `DataError` for one that is there twice."""
@@ -200,30 +219,33 @@ def read_urls(path: Path) -> Urls:
 
 
 _FILTERED_HINT = (
-    "Records come from the .jsonl.gz files of CodeSearchNet in final/jsonl beside the lists; are all of them there?"
+    "Records come from the .jsonl.gz files of CodeSearchNet in final/jsonl beside the lists, from "
+    "official/LANGUAGE.zip, or from test.jsonl and codebase.jsonl as preprocess.py makes them; are all of them there?"
 )
 
 
-def _folder(places: Places, protocol: str, language: str) -> Path:
-    return places.data / "codesearchnet" / protocol / language
+def _part_ending(part: str) -> str:
+    """A zip has `LANGUAGE/final/jsonl/test/LANGUAGE_test_0.jsonl.gz` and so on."""
+    return f"_{part}_0.jsonl.gz"
 
 
-def _record_files(folder: Path) -> list[Path]:
-    files = sorted(path for pattern in ("*.jsonl", "*.jsonl.gz") for path in folder.rglob(pattern))
-    if not files:
-        raise DataError(f"{folder} holds no records", hint=_FILTERED_HINT)
-    return files
-
-
-def _by_url(files: Sequence[Path], wanted: set[str], odd: Oddities, places: Places) -> Mapping[str, Record]:
-    found: dict[str, Record] = {}
+def _by_url(
+    files: Sequence[RecordFile], wanted: set[str], odd: Oddities, places: Places
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Documentation and code of the wanted urls, each from the first record that has it."""
+    texts: dict[str, str] = {}
+    codes: dict[str, str] = {}
     for where, record in read(files, Record, places.progress):
-        if record.url in wanted:
-            if record.url in found:
-                odd.add("repeated_urls", f"{where}: {record.url} is there again; the first counts")
-                continue
-            found[record.url] = record
-    return found
+        if (url := record.url) not in wanted:
+            continue
+        text, code = joined(record.docstring_tokens), joined(record.code_tokens) or record.text
+        if (text and url in texts) or (code and url in codes):
+            odd.add("repeated_urls", f"{where}: {url} is there again; the first counts")
+        if text:
+            texts.setdefault(url, text)
+        if code:
+            codes.setdefault(url, code)
+    return texts, codes
 
 
 def _as_code(id: str, record: Record, language: str) -> Code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _LINES_PER_REPORT = 1 << 13
 _FORMAT = "One JSON object a line, with `code` (or `code_tokens`), `docstring_tokens` (or `docstring`) and `url`."
 
 _Record = TypeVar("_Record")
+RecordFile = Path | zipfile.Path
+"""A file of records, or one inside of a zip."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ class Oddities:
         )
 
 
-def read(paths: Sequence[Path], record: type[_Record], progress: Progress) -> Iterator[tuple[str, _Record]]:
+def read(paths: Sequence[RecordFile], record: type[_Record], progress: Progress) -> Iterator[tuple[str, _Record]]:
     """The records of files with `file, line n` of each, in order.
 
     Raises `DataError` for a file that cannot be read, is cut short or not UTF-8, and for a line that is no record.
@@ -91,7 +94,7 @@ def read(paths: Sequence[Path], record: type[_Record], progress: Progress) -> It
         yield from _records(path, record, progress)
 
 
-def _records(path: Path, record: type[Any], progress: Progress) -> Iterator[tuple[str, Any]]:
+def _records(path: RecordFile, record: type[Any], progress: Progress) -> Iterator[tuple[str, Any]]:
     decode = msgspec.json.Decoder(record).decode
     number = 0
     try:
@@ -113,7 +116,7 @@ def _records(path: Path, record: type[Any], progress: Progress) -> Iterator[tupl
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         kind = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "is not a record"
         raise DataError(f"{path}, line {number} {kind}: {error}", hint=_FORMAT) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is cut short or broken after line {number}: {error}", hint="It may be half-downloaded."
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 from harness import registry
 from harness.contract import Places
 from harness.errors import DataError
-from tasks.codesearchnet import official
+from tasks.codesearchnet import official, official_files
 from tasks.codesearchnet.catalogue import LANGUAGES, tasks
 from tasks.codesearchnet.layout import BeirLayout
 from tasks.codesearchnet.reco import Apps, Conala
+from tasks.codesearchnet.records import Oddities
 from tasks.codesearchnet.task import CodeSearchTask
 
 TASKS = {task.name.removeprefix("codesearchnet/"): task for task in tasks()}
@@ -63,6 +65,42 @@ def test_the_filtered_set_searches_its_codebase(filtered: Path, places: Places) 
     assert next(document.text for document in workload.inputs.corpus) == "def f0 ( ) : return 0"
     assert workload.scorer.gold(workload.examples[1].id) == {"https://x/2": 1}
     assert workload.scorer.metrics[0].name == "RR@1000"
+
+
+def test_what_the_published_preprocessing_makes_is_read(filtered: Path, places: Places) -> None:
+    """Its test.jsonl has no code, and its codebase.jsonl no documentation."""
+    expected = with_source("filtered/ruby", official.Filtered("ruby", (2, 5))).load(places)
+    for path in (filtered / "final").rglob("*.gz"):
+        path.unlink()
+    write(filtered / "test.jsonl", [record(n, code="", code_tokens=[]) for n in (0, 2)])
+    write(filtered / "codebase.jsonl", [record(n, docstring="", docstring_tokens=[]) for n in range(5)])
+    workload = with_source("filtered/ruby", official.Filtered("ruby", (2, 5))).load(places)
+    assert workload.digest == expected.digest
+    assert "repeated_urls" not in workload.facts
+
+
+def test_the_published_zip_is_read_where_it_is(filtered: Path, places: Places) -> None:
+    expected = with_source("filtered/ruby", official.Filtered("ruby", (2, 5))).load(places)
+    path = places.data / "codesearchnet" / "official" / "ruby.zip"
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in (filtered / "final").rglob("*.gz"):
+            archive.write(file, f"ruby/{file.relative_to(filtered)}")
+            file.unlink()
+    workload = with_source("filtered/ruby", official.Filtered("ruby", (2, 5))).load(places)
+    assert workload.digest == expected.digest
+    proxy = with_source("proxy-1000/ruby", official.Proxy("ruby", records=3, batch=3)).load(places)
+    assert len(proxy.examples) == 3
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"cannot read .*ruby\.zip"):
+        with_source("filtered/ruby", official.Filtered("ruby", (2, 5))).load(places)
+
+
+def test_files_of_other_bytes_than_the_known_copy_are_noted(filtered: Path) -> None:
+    odd = Oddities()
+    official_files.note_digest(filtered / "test.txt", official_files.FILTERED["ruby/test.txt"], "sha256", odd)
+    assert odd.counts == {"files_of_other_bytes": 1}
+    assert "the known copy has c48697f5" in odd.notes[0]
 
 
 def test_urls_without_a_record_are_counted_and_named(filtered: Path, places: Places) -> None:
