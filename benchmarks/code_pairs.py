@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.codesearchnet.builder import Skipped, distinct, pairs
+from tasks.codesearchnet.builder import Skipped, distinct, pairs, without_near_duplicates
 
 
 def main(folders: list[Path]) -> None:
@@ -20,7 +20,9 @@ def main(folders: list[Path]) -> None:
     kept = distinct(pair for each in found.values() for pair in each)
     report = {
         "pairs": {name: len(each) for name, each in found.items()},
-        "kept": len(kept),
+        "distinct": len(kept),
+        "distinct_cpu_seconds": round(time.process_time() - start, 1),
+        "without_near_duplicates": len(without_near_duplicates(kept)),
         "unreadable_files": skipped.unreadable,
         "cpu_seconds": round(time.process_time() - start, 1),
     }

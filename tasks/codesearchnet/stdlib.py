@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.contract import Places
 from harness.errors import DataError
-from tasks.codesearchnet.builder import Pair, Skipped, distinct, pairs
+from tasks.codesearchnet.builder import Pair, Skipped, distinct, pairs, without_near_duplicates
 from tasks.codesearchnet.collection import Code, Collection, Names, Query
 from tasks.codesearchnet.records import Oddities, joined
 
@@ -41,7 +41,7 @@ class StandardLibrary:
 def _standard_library() -> Collection:
     """Parsed once in a process, for its variants are the same pairs."""
     root, skipped = Path(sysconfig.get_path("stdlib")), Skipped()
-    found = distinct(_all_pairs(root, skipped))
+    found = without_near_duplicates(distinct(_all_pairs(root, skipped)))
     if not found:
         raise DataError(
             f"the sources of the standard library are not in {root}",
