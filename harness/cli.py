@@ -260,6 +260,20 @@ def flows(submission: Path, file: Path, no_header: bool, **options: Any) -> None
     command.run(submission, file, header=not no_header, **options)
 
 
+@cli.command("code-style")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--language", type=click.Choice(["python", "java"]), default="python", show_default=True, help="Of all codes."
+)
+@click.option("--each", is_flag=True, help="Show every pair.")
+@_options(_json)
+def code_style(file: Path, language: str, each: bool, as_json: bool) -> None:
+    """Show how alike in style the two codes of each pair in a FILE of JSON lines are (CSSim)."""
+    from harness.source_code import style_command
+
+    style_command.run(file, language=language, each=each, as_json=as_json)
+
+
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", multiple=True, metavar="T", help="Estimate for this task. Default: all that fit.")

@@ -65,7 +65,7 @@ def encoder_ledger(
 def _pooled(encoder: torch.nn.Module, pooling: Pooling, normalize: bool) -> torch.nn.Module:
     import torch
 
-    from harness.retrieval.encoder import _pool  # what the dense kind runs, so that the ledger follows it
+    from harness.retrieval.encoder import pool  # what the dense kind runs, so that the ledger follows it
 
     class Pooled(torch.nn.Module):
         """An encoder of one vector a text."""
@@ -77,7 +77,7 @@ def _pooled(encoder: torch.nn.Module, pooling: Pooling, normalize: bool) -> torc
         def forward(self, **inputs: Any) -> torch.Tensor:
             states = self.encoder(**inputs).last_hidden_state
             mask = torch.ones(states.shape[:2], dtype=torch.long)
-            vectors = _pool(states, mask, pooling).float()
+            vectors = pool(states, mask, pooling).float()
             return torch.nn.functional.normalize(vectors, dim=1) if normalize else vectors
 
     return Pooled()

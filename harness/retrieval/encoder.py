@@ -84,13 +84,13 @@ class TextEncoder:
         import torch
 
         states = self._model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
-        pooled = _pool(states, batch.mask, self._settings.pooling).float()
+        pooled = pool(states, batch.mask, self._settings.pooling).float()
         if self._settings.normalize:
             pooled = torch.nn.functional.normalize(pooled, dim=1)
         return pooled.cpu()
 
 
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
+def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
     """One vector [rows, d] for each text from its token states [rows, tokens, d] and mask [rows, tokens]."""
     import torch
 

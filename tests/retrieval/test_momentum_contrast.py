@@ -6,13 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from harness.retrieval.momentum_contrast import Contrast, MomentumContrast, embedded, flat, reciprocal_rank
+from harness.retrieval.momentum_contrast import Contrast, MomentumContrast, TableReader, reciprocal_rank
 
 PLAIN = Contrast(temperature=0.5, momentum=0.9, queue=0, augmented=0.0)
 
 
 def table(rows: int = 12, dimensions: int = 6) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((rows, dimensions)).astype(np.float32)
+
+
+def flat(texts: list[list[int]]) -> list[torch.Tensor]:
+    return TableReader(table()).collated(texts)
+
+
+def embedded(rows: torch.Tensor, texts: list[torch.Tensor]) -> torch.Tensor:
+    return TableReader(rows.detach().numpy()).vectors(texts).detach()
+
+
+def learning(contrast: Contrast = PLAIN) -> tuple[TableReader, MomentumContrast]:
+    reader = TableReader(table())
+    return reader, MomentumContrast(reader, contrast)
 
 
 def batch(queries: list[list[int]], codes: list[list[int]]) -> list[torch.Tensor]:
@@ -28,9 +41,9 @@ def test_a_text_is_the_direction_of_its_tokens() -> None:
 
 def test_the_loss_is_infonce_in_four_directions() -> None:
     """Without a queue and augmentation both sides are held against the batch alone, by the formula."""
-    module = MomentumContrast(table(), PLAIN)
+    reader, module = learning()
     texts = batch([[0], [1]], [[2, 3], [4]])
-    sides = [embedded(module.table, (texts[0], texts[1])), embedded(module.table, (texts[2], texts[3]))]
+    sides = [reader.vectors(texts[:2]), reader.vectors(texts[2:])]
     wanted = []
     for asked in sides:
         for right in sides:
@@ -40,15 +53,16 @@ def test_the_loss_is_infonce_in_four_directions() -> None:
 
 
 def test_the_slow_copy_follows() -> None:
-    module = MomentumContrast(table(), PLAIN)
+    reader, module = learning()
     with torch.no_grad():
-        module.table += 1
+        reader.table += 1
     module.loss(batch([[0]], [[1]]))
-    assert module.slow.numpy() == pytest.approx(table() + 0.1, abs=1e-5)
+    (slow,) = module.slow.parameters()  # type: ignore[attr-defined]
+    assert slow.numpy() == pytest.approx(table() + 0.1, abs=1e-5)
 
 
 def test_the_queue_holds_the_last_texts_of_the_copy() -> None:
-    module = MomentumContrast(table(), Contrast(temperature=0.5, momentum=0.9, queue=3, augmented=0.0))
+    _, module = learning(Contrast(temperature=0.5, momentum=0.9, queue=3, augmented=0.0))
     first, second = batch([[0], [1]], [[2], [3]]), batch([[4], [5]], [[6], [7]])
     before = module.loss(first).item()
     module.loss(second)
@@ -59,17 +73,17 @@ def test_the_queue_holds_the_last_texts_of_the_copy() -> None:
 
 
 def test_gradients_flow_through_a_queue() -> None:
-    module = MomentumContrast(table(), Contrast(temperature=0.1, momentum=0.9, queue=8, augmented=0.3))
+    reader, module = learning(Contrast(temperature=0.1, momentum=0.9, queue=8, augmented=0.3))
     for step in range(3):
         module.loss(batch([[step], [step + 1]], [[step + 2], [step + 3]])).backward()  # type: ignore[no-untyped-call]
-    assert module.table.grad is not None
-    assert torch.isfinite(module.table.grad).all()
+    assert reader.table.grad is not None
+    assert torch.isfinite(reader.table.grad).all()
 
 
 def test_augmentation_changes_the_share_that_it_says() -> None:
     torch.manual_seed(0)
-    module = MomentumContrast(np.eye(4000, dtype=np.float32), Contrast(0.1, 0.9, 0, 0.4))
-    (vector,) = module._augmented(flat([list(range(4000))]))
+    reader = TableReader(np.eye(4000, dtype=np.float32))
+    (vector,) = reader.vectors(reader.augmented(reader.collated([list(range(4000))]), 0.4))
     kept = (vector > 0).float().mean().item()
     # 40 % change: 20 % go, 20 % become another, which most often is there already.
     assert kept == pytest.approx(0.6 + 0.4 * 0.18, abs=0.05)
@@ -77,18 +91,18 @@ def test_augmentation_changes_the_share_that_it_says() -> None:
 
 def test_words_that_mean_the_same_come_together() -> None:
     """Queries say tokens 0 to 4, codes say 5 to 9 for the same things: chance is (1 + 1/2 + … + 1/5) / 5."""
-    module = MomentumContrast(table(), Contrast(temperature=0.2, momentum=0.9, queue=16, augmented=0.0))
+    reader, module = learning(Contrast(temperature=0.2, momentum=0.9, queue=16, augmented=0.0))
     queries, codes = [[n] for n in range(5)], [[n + 5] for n in range(5)]
-    before = reciprocal_rank(module.table, flat(queries), flat(codes))
-    optimizer = torch.optim.AdamW([module.table], lr=0.05)
+    before = reciprocal_rank(reader, queries, codes)
+    optimizer = torch.optim.AdamW([reader.table], lr=0.05)
     for _ in range(60):
         optimizer.zero_grad()
         module.loss(batch(queries, codes)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert before < 0.8
-    assert reciprocal_rank(module.table, flat(queries), flat(codes)) == 1.0
+    assert reciprocal_rank(reader, queries, codes) == 1.0
 
 
 def test_equal_scores_count_as_ahead() -> None:
-    same = torch.ones(4, 3)
-    assert reciprocal_rank(same, flat([[0], [1]]), flat([[2], [3]])) == 0.5
+    same = TableReader(np.ones((4, 3), dtype=np.float32))
+    assert reciprocal_rank(same, [[0], [1]], [[2], [3]]) == 0.5
