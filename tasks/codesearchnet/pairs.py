@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contract import Places
+from harness.source_code.parsing import LANGUAGES
 from tasks.codesearchnet.collection import Code, Collection, Names, Query
 from tasks.codesearchnet.published import PublishedFile, counted
 from tasks.codesearchnet.records import Oddities, Record, read
@@ -83,7 +84,11 @@ def collection(
     codes, queries = [], []
     others: dict[str, list[tuple[str, Code]]] = {"train": [], "valid": []}
     for record in records:
-        part, language = part_of(record), record.language or "python"
+        part, language = part_of(record), record.language.lower() or "python"
+        if language not in LANGUAGES:
+            odd.add(
+                "codes_in_other_languages", f"{language[:40]!r} is not parsed: docstrings and names stay in its codes"
+            )
         if part == "test":
             code = Code(name_code(record.url or record.text), record.text, language)
             codes.append(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -94,6 +94,17 @@ def read(paths: Sequence[RecordFile], record: type[_Record], progress: Progress)
         yield from _records(path, record, progress)
 
 
+def _decoded(line: bytes, decode: Callable[[bytes], Any], record: type[Any]) -> Any:
+    """What is null is absent, as data frames write it."""
+    try:
+        return decode(line)
+    except msgspec.ValidationError:
+        values = msgspec.json.decode(line)
+        if not isinstance(values, dict) or None not in values.values():
+            raise
+        return msgspec.convert({name: value for name, value in values.items() if value is not None}, record)
+
+
 def _records(path: RecordFile, record: type[Any], progress: Progress) -> Iterator[tuple[str, Any]]:
     decode = msgspec.json.Decoder(record).decode
     number = 0
@@ -112,7 +123,7 @@ def _records(path: RecordFile, record: type[Any], progress: Progress) -> Iterato
                     progress(number, 0, f"records of {path.name}")
                 line = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
                 if line.strip():
-                    yield f"{path}, line {number}", decode(line)
+                    yield f"{path}, line {number}", _decoded(line, decode, record)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         kind = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "is not a record"
         raise DataError(f"{path}, line {number} {kind}: {error}", hint=_FORMAT) from error

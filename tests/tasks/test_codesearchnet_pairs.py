@@ -99,6 +99,18 @@ def test_records_that_lack_something_are_counted_and_named(file: Path, places: P
     assert any("line 3: no code" in note for note in workload.notes)
 
 
+def test_null_is_absent_and_languages_are_told_apart(file: Path, places: Places) -> None:
+    lines = file.read_text().splitlines()
+    null = {"code": None, "docstring": "A null for code", "docstring_tokens": None, "url": "u3"}
+    go = record("func Add(a int) int { /* adds */ return a }", "Adds one .", "u4", repo=None) | {"language": "Go"}
+    rust = record("fn main() {} // doc", "Rust is not parsed .", "u5") | {"language": "Rust"}
+    workload = loaded(written(file, *map(json.loads, lines), null, go, rust), places)
+    assert workload.facts["records_without_code"] == 1
+    assert workload.facts["codes_in_other_languages"] == 1
+    assert any("'rust' is not parsed" in note for note in workload.notes)
+    assert any("Add(a int)" in text and "adds" not in text for text in texts(workload)), "comments go"
+
+
 def test_code_that_does_not_parse_is_kept_and_counted(file: Path, places: Places) -> None:
     lines = file.read_text().splitlines()
     written(file, *map(json.loads, lines), record("def f(:\n print 'x", "Broken one here .", "u3"))
