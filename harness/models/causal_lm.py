@@ -15,7 +15,6 @@ from harness.config import ModelConfig, in_field
 from harness.contract import (
     Example,
     Failure,
-    LogLikelihood,
     Prediction,
     Prepared,
     Prompt,
@@ -29,7 +28,7 @@ from harness.efficiency.work import Stage, Work
 from harness.models.transformer import Weights
 
 if TYPE_CHECKING:
-    from harness.generation.likelihood import Likelihood
+    from harness.generation.judge import Judge
     from harness.generation.prefixes import Group
 
 _BATCH_SIZE = 32
@@ -90,7 +89,7 @@ class CausalLM:
         self.batch_size = config.batch_size or _BATCH_SIZE
         self._config, self._seed = config, seed
         self._samples = 1
-        self._judged: list[tuple[int, Likelihood]] = []
+        self._judge: Judge | None = None
 
     def concerns(self, request: Request) -> list[str]:
         """What to be told before a run on a task that asks for this."""
@@ -100,6 +99,7 @@ class CausalLM:
         """Load the tokenizer and the weights."""
         from harness.generation import weights
         from harness.generation.decoding import Decoder, Sampling
+        from harness.generation.judge import Judge
         from harness.generation.likelihood import TextLikelihood
         from harness.retrieval.encoder import device_named
 
@@ -113,11 +113,11 @@ class CausalLM:
         self._most_tokens = config.max_output_tokens or request.max_output_tokens
         self._samples = request.samples
         self._sampling = Sampling(config.temperature, config.top_p)
-        self._is_judge = not request.max_output_tokens  # the task wants no text, but the probability of one
         self._decoder = Decoder(model, pad_id=self._pad_id(), stop_ids=_stop_ids(model, self._tokenizer))
-        if self._is_judge:
-            self._likelihood = TextLikelihood(self._decoder, self._tokenizer, exact=config.exact_bytes)
-            start = self._tokenizer.decode([self._likelihood.start])
+        if not request.max_output_tokens:  # the task wants no text, but the probability of one
+            likelihood = TextLikelihood(self._decoder, self._tokenizer, exact=config.exact_bytes)
+            self._judge = Judge(likelihood, limit=self._limit, scratch=resources.scratch, stage=_STAGE)
+            start = self._tokenizer.decode([likelihood.start])
             return Prepared(facts={"context_tokens": self._limit or "any", "document_start": start})
         return Prepared(
             facts={
@@ -130,8 +130,8 @@ class CausalLM:
 
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:
         """A text for each sample of each prompt; a prompt that leaves no room for the answer is over the limit."""
-        if self._is_judge:
-            return [self._judgement(example) for example in examples]
+        if self._judge:
+            return self._judge.predictions(examples)
         prompts = [self._tokens(example) for example in examples]
         fits = [i for i, prompt in enumerate(prompts) if not self._is_over(prompt)]
         asked = [(i, sample) for i in fits for sample in range(self._samples)]
@@ -157,36 +157,13 @@ class CausalLM:
             name=_STAGE,
             dtype=self._config.dtype,
             cache=self._folder_of_ledgers,
-            logits_to_keep=0 if self._is_judge else 1,
+            logits_to_keep=0 if self._judge else 1,
         )
         return Work(tuple(_of_sample(stage, sample) for sample in range(self._samples)))
 
     def findings(self) -> dict[str, float]:
-        """Of a text: bits per byte of its canonical tokens, and what they lie above the bits of its bytes."""
-        from harness.generation.likelihood import bits_per_byte
-
-        count = sum(count for count, _ in self._judged)
-        exact = [found.exact_nats for _, found in self._judged if found.exact_nats is not None]
-        if not exact:
-            return {}
-        canonical = bits_per_byte(sum(found.canonical_nats for _, found in self._judged), count)
-        return {
-            "canonical_bits_per_byte": canonical,
-            "exact_bits_per_byte": bits_per_byte(sum(exact), count),
-            "tokenization_gap_bits_per_byte": canonical - bits_per_byte(sum(exact), count),
-        }
-
-    def _judgement(self, example: Example) -> Prediction:
-        text = example.input.text if isinstance(example.input, Prompt) else str(example.input)
-        tokens = self._likelihood.encode(text)
-        if self._limit is not None and len(tokens) >= self._limit:
-            return Prediction(example.id, Failure("over_limit", f"{len(tokens):,} tokens of {self._limit:,}"))
-        found = self._likelihood.of(tokens, text)
-        count = len(text.encode())
-        self._judged.append((count, found))
-        nats = found.canonical_nats if found.exact_nats is None else found.exact_nats
-        usage = Usage(_STAGE, prompt_tokens=found.computed_tokens)
-        return Prediction(example.id, LogLikelihood(min(0.0, nats), count), (usage,))
+        """Of texts: what lies between the bits of their canonical tokens and those of their bytes."""
+        return self._judge.findings() if self._judge else {}
 
     # --- prompts ----------------------------------------------------------------------------------------------------
 

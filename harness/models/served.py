@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 from pydantic import AfterValidator, Field, JsonValue
 
+from harness.answer_notes import AnswerNotes
 from harness.config import ModelConfig
 from harness.contract import Cost, Example, Failure, Output, Prediction, Prompt, Request, Resources, Texts, Usage
 from harness.efficiency.work import Work
@@ -97,8 +99,6 @@ class Served:
         self.batch_size = config.batch_size or max(_BATCH_SIZE, config.concurrency)
         self._config, self._seed = config, seed
         self._tokens_per_byte = _TOKENS_PER_BYTE
-        self._found: Counter[str] = Counter()
-        self._names: dict[str, set[str]] = {"served_model": set(), "system_fingerprint": set()}
         self._checking = threading.Lock()
         self._checked: bool | RunFailed = False
 
@@ -110,12 +110,14 @@ class Served:
         """Nothing is sent yet: all answers may be at hand."""
         from harness.endpoint.client import Endpoint, Patience
         from harness.endpoint.pace import Pace
+        from harness.endpoint.replies import Reply
         from harness.endpoint.response_cache import ResponseCache
 
         config = self._config
         patience = Patience(config.timeout_seconds, config.retries, config.longest_wait_seconds)
         self._endpoint = Endpoint(config.base_url, patience, Pace(config.tokens_in_flight, config.requests_per_minute))
         self._replies = ResponseCache(resources.cache, config.base_url)
+        self._notes = AnswerNotes(resources.scratch, list[Reply])
         self._charge, self._request, self._cache = resources.charge, resources.request, resources.cache
         self._most_tokens = config.max_output_tokens or resources.request.max_output_tokens
 
@@ -129,19 +131,42 @@ class Served:
             futures = [pool.submit(self._one, example, sample) for example, sample in asked]
             _settle(futures)
         answers = iter([future.result() for future in futures])
-        return [self._prediction(example, answers) for example in examples]
+        by_example = {example.id: [next(answers) for _ in range(self._request.samples)] for example in examples}
+        self._notes.add({id: _replies(mine) for id, mine in by_example.items()})
+        return [_prediction(id, mine) for id, mine in by_example.items()]
 
     def findings(self) -> dict[str, str | int | float]:
-        """Tokens, price, attempts, and what the endpoint said of itself, of the answers of this process."""
-        config, count = self._config, self._found
+        """Tokens, price, attempts, and what the endpoint said of itself, over all answers of the run."""
+        replies = [reply for mine in self._notes.all().values() for reply in mine]
+        count = Counter[str]()
+        for reply in replies:
+            count.update(
+                replies=1,
+                attempts=reply.attempts,
+                prompt_tokens=reply.prompt_tokens,
+                cached_tokens=reply.cached_tokens,
+                output_tokens=reply.output_tokens,
+                replies_without_usage=int(not reply.prompt_tokens),
+            )
+        names = {
+            "served_model": {reply.model for reply in replies} - {""},
+            "system_fingerprint": {reply.fingerprint for reply in replies} - {""},
+        }
+        dollars = self._dollars(count)
+        return {
+            **count,
+            **{name: ", ".join(sorted(values)) for name, values in names.items() if values},
+            **({"dollars": dollars} if dollars else {}),
+        }
+
+    def _dollars(self, count: Mapping[str, int]) -> float:
+        config = self._config
         cached_dollars = config.input_dollars if config.cached_dollars is None else config.cached_dollars
-        dollars = (
+        return (
             config.input_dollars * (count["prompt_tokens"] - count["cached_tokens"])
             + cached_dollars * count["cached_tokens"]
             + config.output_dollars * count["output_tokens"]
         ) / 1e6
-        names = {name: ", ".join(sorted(values)) for name, values in self._names.items() if values}
-        return {**count, **names, **({"dollars": dollars} if dollars else {})}
 
     def phases(self) -> Work | None:
         """Of the model that it is priced as; an endpoint does not show its own."""
@@ -196,27 +221,17 @@ class Served:
                     raise
                 self._checked = True
 
-    def _prediction(self, example: Example, answers: Iterator[Reply | Failure]) -> Prediction:
-        mine = [next(answers) for _ in range(self._request.samples)]
-        failures = [answer for answer in mine if isinstance(answer, Failure)]
-        replies = [answer for answer in mine if not isinstance(answer, Failure)]
-        for reply in replies:
-            self._count(reply)
-        output: Output = failures[0] if failures else Texts([reply.text for reply in replies])
-        return Prediction(example.id, output, tuple(map(_usage, replies)))
 
-    def _count(self, reply: Reply) -> None:
-        self._found.update(
-            replies=1,
-            attempts=reply.attempts,
-            prompt_tokens=reply.prompt_tokens,
-            cached_tokens=reply.cached_tokens,
-            output_tokens=reply.output_tokens,
-            replies_without_usage=int(not reply.prompt_tokens),
-        )
-        for name, value in (("served_model", reply.model), ("system_fingerprint", reply.fingerprint)):
-            if value:
-                self._names[name].add(value)
+def _replies(answers: Sequence[Reply | Failure]) -> list[Reply]:
+    """What is to be noted of them; their texts are stored with the predictions."""
+    return [msgspec.structs.replace(answer, text="") for answer in answers if not isinstance(answer, Failure)]
+
+
+def _prediction(id: str, answers: Sequence[Reply | Failure]) -> Prediction:
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    replies = [answer for answer in answers if not isinstance(answer, Failure)]
+    output: Output = failures[0] if failures else Texts([reply.text for reply in replies])
+    return Prediction(id, output, tuple(map(_usage, replies)))
 
 
 def _settle(futures: Sequence[Future[Any]]) -> None:

@@ -15,13 +15,27 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harness.contract import Example, Failure, Image, Inputs, Prediction, Prompt, Request, Resources, Texts, Usage
+from harness import registry
+from harness.contract import (
+    Example,
+    Failure,
+    Image,
+    Inputs,
+    Places,
+    Prediction,
+    Prompt,
+    Request,
+    Resources,
+    Texts,
+    Usage,
+)
 from harness.endpoint.client import key_name
 from harness.endpoint.pace import Pace
 from harness.endpoint.replies import Rejected, retry_after
 from harness.errors import RunFailed
 from harness.models.causal_lm import CausalLM, CausalLMConfig
 from harness.models.served import Served, ServedConfig
+from harness.store import open_database, read
 from tests.models.endpoints import FAULTS, completion, send, served
 from tests.models.tiny_lm import save_tiny_lm
 
@@ -72,31 +86,55 @@ def test_a_fault_that_stays_is_missing_work_and_the_others_are_kept(fault: str, 
         assert len(got) == 6
 
 
-def test_a_run_that_failed_asks_for_what_is_missing_alone(command: Callable[..., Any], tmp_path: Path) -> None:
-    down = {"echo": True}
+def test_a_run_over_all_faults_ends_with_every_answer_and_none_scored_wrongly(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    """All faults at once stop the run; mended, the same command asks for the rest, and accounts for all of it."""
+    mended = threading.Event()
+    faults = list((FAULTS | {"hang": lambda *_: mended.wait(20)}).values())
 
-    def half(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        is_even = int(body["messages"][0]["content"].split('Key: "')[1][0], 16) % 2 == 0
-        (FAULTS["500"] if down["echo"] and is_even else echo)(handler, body)
+    def looked_up(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        haystack, question = body["messages"][0]["content"].split("\n", 1)
+        key = question.split('Key: "')[1].split('"')[0]
+        chosen = int(key[:8], 16) % (2 * len(faults))
+        if not mended.is_set() and chosen < len(faults) and key not in early:
+            faults[chosen](handler, body)
+        else:
+            send(handler, 200, completion(json.dumps(json.loads(haystack)[key])))
 
-    with served(half) as (url, got):
+    first_batch = [example.input for example in registry.task("needle/single/2").load(Places.default()).examples[:20]]
+    early = {prompt.text.split('Key: "')[1].split('"')[0] for prompt in first_batch if isinstance(prompt, Prompt)}
+    with served(looked_up) as (url, got):
         file = tmp_path / "stub.yaml"
-        file.write_text(
-            f"name: stub\nmodel:\n  kind: served\n  base_url: {url}\n  model: stub\n  retries: 0\n  batch_size: 100\n"
-        )
+        settings = "retries: 0\n  timeout_seconds: 2\n  batch_size: 20\n  input_dollars: 2\n"
+        file.write_text(f"name: stub\nmodel:\n  kind: served\n  base_url: {url}\n  model: stub\n  {settings}")
         arguments = ("eval", file, "--task", "needle/single/2", "--json")
         failed = json.loads(command(*arguments).out)[0]
         assert failed["state"] == "failed" and "gave no answer" in failed["reason"]
         assert "run the same command again" in failed["next_step"]
-        first = len(got)
-        down["echo"] = False
+        before = Counter(entry["body"]["messages"][0]["content"] for entry in got)
+        mended.set()
         done = json.loads(command(*arguments).out)[0]
-        assert done["state"] == "done"
-        facts = done["results"][0]
-        assert (facts["coverage"], facts["verification"], facts["predict_cpu_seconds"]) == (1.0, "rescored", None)
-        assert first == 100
-        asked_twice = Counter(entry["body"]["messages"][0]["content"] for entry in got).values()
-        assert len(got) < 2 * first and set(asked_twice) == {1, 2}, "what was answered was not asked again"
+    accuracy = done["results"][0]
+    assert (done["state"], accuracy["coverage"], accuracy["value"]) == ("done", 1.0, 1.0)
+    assert (accuracy["verification"], accuracy["predict_cpu_seconds"]) == ("rescored", None)
+    asked = Counter(entry["body"]["messages"][0]["content"] for entry in got)
+    assert len(asked) == 100 and 20 < len(before) < 100
+    assert max(asked.values()) == 2 and sum(asked.values()) < 120, "what was answered was not asked again"
+    facts = read.run(open_database(str(tmp_path / "results.db"), create=False), done["run"]).prepared
+    assert (facts["replies"], facts["prompt_tokens"], facts["served_model"]) == (100, 1100, "stub-1")
+    assert facts["dollars"] == pytest.approx(1100 * 2 / 1e6), "of both attempts"
+
+
+def test_findings_are_of_all_attempts_and_count_what_was_asked_twice_once(tmp_path: Path) -> None:
+    with served(echo) as (url, _):
+        model(url, tmp_path).predict(ASKED[:4])
+        with (tmp_path / "answer-notes.jsonl").open("ab") as file:
+            file.write(b'\n["q9",[{"te')  # a crash while it was written
+        resumed = model(url, tmp_path)
+        resumed.predict(ASKED[3:])
+    found = resumed.findings()
+    assert (found["replies"], found["attempts"], found["prompt_tokens"], found["output_tokens"]) == (6, 6, 66, 18)
 
 
 def test_retry_after_is_honoured_and_too_long_a_wait_is_missing_work(tmp_path: Path) -> None:
@@ -291,7 +329,7 @@ def test_a_real_model_served_over_http_answers_as_it_does_in_process(
     assert ended.code == 0, ended.err
     outcomes = json.loads(ended.out)
     assert {outcome["state"] for outcome in outcomes} == {"done"}
-    from harness.store import open_database, read_examples
+    from harness.store import read_examples
 
     database = open_database(str(tmp_path / "results.db"), create=False)
     for one, other in (outcomes[:2], outcomes[2:]):
