@@ -107,8 +107,8 @@ def _last(values: Sequence[str], count: int) -> list[str]:
 
 
 def _hops(values: Sequence[str], paths: Sequence[Sequence[str]]) -> float:
-    """How far along each path the answer got; twice as many UUIDs as hops may be told, key and value of each."""
-    told = set(_last(values, 2 * sum(map(len, paths))))
+    """How far along each path the answer got, by as many of its last UUIDs as there are hops."""
+    told = set(_last(values, sum(map(len, paths))))
     reached = [max((hop for hop, value in enumerate(path, 1) if value in told), default=0) for path in paths]
     return sum(hop / len(path) for hop, path in zip(reached, paths, strict=True)) / len(paths)
 

@@ -35,6 +35,7 @@ from harness.contract import (
 from harness.digest import combined_digest
 from harness.errors import InvalidPrediction
 from harness.metrics.aggregate import mean
+from tasks.needle_threading import short_cuts
 from tasks.needle_threading.haystack import Haystack
 
 NAME, PROTOCOL = "needle/threading-small", "needle-small-1"
@@ -50,7 +51,7 @@ _BUDGET = 64
 
 METRICS = (
     Metric("accuracy", mean("accuracy"), description="Share of answers whose last name is the end of the thread."),
-    Metric("hops", mean("hops"), description="Share of the thread's values that the answer names."),
+    Metric("hops", mean("hops"), description="Share of the thread's values among the last names of the answer."),
 )
 
 
@@ -58,12 +59,21 @@ METRICS = (
 class _Thread:
     text: str
     """The object, a line break, and the question."""
+    start: str
     path: tuple[str, ...]
     groups: Mapping[str, str]
 
     @property
     def id(self) -> str:
         return "q" + hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return (self.start,)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return self.path[-1:]
 
 
 @dataclass(frozen=True)
@@ -100,12 +110,14 @@ class SmallThreadsTask:
             LabelledSet.write(folder / f"{PROTOCOL}-{content[:12]}-{split}.msgpack", _labelled(split, count))
             for split, count in (("train", _TRAIN_HAYSTACKS), ("validation", _VALIDATION_HAYSTACKS))
         )
+        without_a_model = [share for t in asked for share in short_cuts.shares(_pairs(t), [t])]
         return Workload(
             inputs=Inputs(request=Request(max_output_tokens=_BUDGET), train=train, validation=validation),
             examples=[Example(t.id, Prompt(t.text), groups=dict(t.groups)) for t in asked],
             scorer=SmallThreadsScorer({t.id: t for t in asked}),
             digest=combined_digest(protocol=PROTOCOL, test=content, train=train.digest, validation=validation.digest),
             facts={"questions": len(asked), "train_questions": len(train), "validation_questions": len(validation)},
+            lines=short_cuts.lines(without_a_model),
         )
 
 
@@ -128,13 +140,23 @@ class SmallThreadsScorer:
         """Whether the end is right, and the share of hops: name → [n]."""
         named = {id: _names(predictions.get(id)) for id in example_ids}
         right = [named[id][-1:] == [self._gold[id].path[-1]] for id in example_ids]
-        hops = [sum(v in named[id] for v in self._gold[id].path) / len(self._gold[id].path) for id in example_ids]
+        hops = [_followed(named[id], self._gold[id].path) for id in example_ids]
         return {"accuracy": np.array(right, dtype=np.float64), "hops": np.array(hops, dtype=np.float64)}
 
     def gold(self, example_id: str) -> dict[str, Any]:
         """The way along the thread, and the groups."""
         thread = self._gold[example_id]
         return {"hops": list(thread.path), "groups": dict(thread.groups)}
+
+
+def _followed(names: Sequence[str], path: Sequence[str]) -> float:
+    """The share of the way that is told, among as many different names as it has, the last ones."""
+    told = list(dict.fromkeys(reversed(names)))[: len(path)]
+    return sum(value in told for value in path) / len(path)
+
+
+def _pairs(thread: _Thread) -> short_cuts.Pairs:
+    return short_cuts.pairs_of(thread.text.partition("\n")[0])
 
 
 def _names(prediction: Prediction | None) -> list[str]:
@@ -182,6 +204,7 @@ def _haystack(random: Random, pairs: int, first: tuple[int, str] | None = None) 
             f"{hay.text}\nStarting from the specified key in the JSON object, follow the thread: look up the value, "
             "and as long as the value is itself a key, look up the value of that key. Give the final value. "
             f'Key: "{start}"\n Corresponding value: ',
+            start,
             path,
             {"pairs": str(pairs), "length": str(length), "direction": direction},
         )

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from harness.contract import DataStatus, Example, Inputs, Places, Prompt, Request, TaskCard, Workload
 from harness.digest import combined_digest
-from tasks.needle_threading import questions
+from tasks.needle_threading import questions, short_cuts
 from tasks.needle_threading.haystack import BYTES_PER_PAIR
 from tasks.needle_threading.questions import Asked, Question
 from tasks.needle_threading.scorer import HaystackText, NeedleScorer
@@ -90,8 +90,10 @@ def workload(asked: Iterable[Asked], protocol: str, facts: dict[str, int | float
     examples: list[Example] = []
     gold: dict[str, tuple[Question, HaystackText]] = {}
     content = hashlib.sha256()
+    found_without_a_model: list[tuple[float, ...]] = []
     longest, largest, haystacks, repeated = 0, 0, 0, 0
     for text, its_questions in asked:
+        its_new = []
         haystack = HaystackText(text, hashlib.sha256(text.encode()).hexdigest())
         haystacks, largest = haystacks + 1, max(largest, len(text))
         for question in its_questions:
@@ -103,8 +105,10 @@ def workload(asked: Iterable[Asked], protocol: str, facts: dict[str, int | float
             groups = question.groups | {"haystack": haystack.sha256[:12]}
             examples.append(Example(id, Prompt(f"{text}\n{question.text}"), groups=groups))
             gold[id] = question, haystack
+            its_new.append(question)
             content.update(json.dumps([haystack.sha256, asdict(question)]).encode() + b"\n")
             longest = max(longest, len({value for path in question.paths for value in path}))
+        found_without_a_model += short_cuts.shares(short_cuts.pairs_of(text), its_new)
     budget = max(_LEAST_TOKENS, _TOKENS_PER_PAIR * longest)
     return Workload(
         inputs=Inputs(request=Request(max_output_tokens=budget)),
@@ -114,4 +118,8 @@ def workload(asked: Iterable[Asked], protocol: str, facts: dict[str, int | float
         facts=facts
         | {"bytes": largest, "haystacks": haystacks, "questions": len(examples)}
         | ({"repeated_questions": repeated} if repeated else {}),
+        lines=[
+            *short_cuts.lines(found_without_a_model),
+            short_cuts.ceiling([question for question, _ in gold.values()]),
+        ],
     )

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.contract import Example, Failure, Inputs, LabelledSet, Places, Prompt, Resources, Texts, Workload
+from harness.contract import (
+    Example,
+    Failure,
+    Inputs,
+    LabelledSet,
+    Places,
+    Prediction,
+    Prompt,
+    Resources,
+    Texts,
+    Workload,
+)
 from harness.errors import InputError
 from harness.models.hops import Hops, HopsConfig
 from tasks.needle_threading import small
@@ -45,6 +56,20 @@ def test_splits_share_no_object_and_no_end_is_in_the_question(task: Workload) ->
         assert (
             task.scorer.gold(example.id)["hops"][-1] not in example.input.text.partition("\n")[2].partition("Key:")[2]
         )
+
+
+def test_only_the_last_names_of_an_answer_count(task: Workload) -> None:
+    id = next(example.id for example in task.examples if len(task.scorer.gold(example.id)["hops"]) == 4)
+    way = task.scorer.gold(id)["hops"]
+    answers = {
+        " ".join([*way, *(name for name in small.NAMES if name not in way)]): (0, 0),  # who recites all follows nothing
+        " ".join(way): (1, 1),
+        f"{way[0]}, then {way[1]}": (0, 0.5),
+        "": (0, 0),
+    }
+    for text, expected in answers.items():
+        columns = task.scorer.columns([id], {id: Prediction(id, Texts([text]))})
+        assert (columns["accuracy"][0], columns["hops"][0]) == expected, text
 
 
 def test_training_learns_and_its_checkpoint_is_the_same_model(task: Workload, tmp_path: Path) -> None:

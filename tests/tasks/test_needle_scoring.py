@@ -72,6 +72,7 @@ def test_an_answer_that_used_up_its_budget_is_truncated_unless_it_is_right() -> 
 def test_reciting_the_haystack_earns_nothing() -> None:
     assert judge(HAY.text, NEEDLE, UUIDS).accuracy == 0
     assert judge(HAY.text, SET, UUIDS).accuracy == 0
+    assert judge(HAY.text, NEEDLE, UUIDS).hops == judge(HAY.text, THREAD, UUIDS).hops == 0
 
 
 def test_a_longer_run_of_digits_is_no_uuid() -> None:
