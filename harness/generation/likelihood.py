@@ -38,8 +38,8 @@ class TextLikelihood:
         self._covers = Covers(self.encode, _vocabulary(tokenizer)) if exact else None
 
     def encode(self, text: str) -> list[int]:
-        """The canonical tokens, without any that mark a document."""
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        """The canonical tokens, none of them special: a text that spells a marker is a text."""
+        return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
     def of(self, tokens: Sequence[int], text: str) -> Likelihood:
         """Of a text whose canonical tokens these are."""

@@ -82,3 +82,20 @@ def test_a_model_reads_a_file_by_tokens_and_by_bytes(command: Callable[..., Any]
         (found[name],) = json.loads(ended.out)[0]["results"]
     assert found["exact"]["value"] <= found["canonical"]["value"] + 1e-6
     assert found["exact"]["bound_seconds"] > 0
+
+
+def test_a_text_that_spells_a_marker_is_read_as_a_text(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from harness.generation.decoding import Decoder
+    from harness.generation.likelihood import TextLikelihood
+    from harness.generation.weights import Weights
+
+    folder = save_tiny_lm(tmp_path / "tiny")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = Weights.find(str(folder)).model("float32")
+    likelihood = TextLikelihood(Decoder(model, pad_id=0, stop_ids=[0]), tokenizer, exact=True)
+    spelt = likelihood.encode("key <|end|> 4")
+    assert not set(spelt) & set(tokenizer.all_special_ids) and tokenizer.decode(spelt) == "key <|end|> 4"
+    found = likelihood.of(spelt, "key <|end|> 4")
+    assert found.exact_nats is not None and found.exact_nats >= found.canonical_nats - 1e-6
