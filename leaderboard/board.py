@@ -156,9 +156,12 @@ def _show_table(
     if len(found) > 1:
         address = {"task": st.query_params.get("task", ""), "runs": [entry.run for entry in found[:2]]}
         st.page_link("compare_page.py", label="Compare runs →", query_params=address)
-    known = {*runs.metrics} | {name for other in others for name in other.metrics}
+    elsewhere = {name for other in others for name in other.metrics}
+    known = {*runs.metrics} | elsewhere
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        extra, columns = _choose_columns(sorted(known - {metric}))
+        # Where the others have no score by the task's metric, theirs are shown from the start.
+        theirs = sorted(elsewhere) if metric not in elsewhere else []
+        extra, columns = _choose_columns(sorted(known - {metric}), theirs)
         labels = {entry.run: f"{entry.label} · {entry.value:.{DIGITS}f} · {entry.run}" for entry in found}
         chosen = _choose_run("Open a run", labels)
     with opened() as database:
@@ -185,11 +188,11 @@ def _show_table(
         _open(run)
 
 
-def _choose_columns(metrics: Sequence[str]) -> tuple[list[str], list[str]]:
+def _choose_columns(metrics: Sequence[str], at_first: Sequence[str]) -> tuple[list[str], list[str]]:
     """Further metrics, and further columns of what is known of a run, in one box; the address keeps them."""
     options = [*metrics, *runs_table.ON_REQUEST]
-    asked = [name for name in st.session_state.get("columns", st.query_params.get_all("columns")) if name in options]
-    st.session_state["columns"] = asked
+    begun = st.session_state.get("columns", st.query_params.get_all("columns") or at_first)
+    st.session_state["columns"] = [name for name in begun if name in options]
     chosen = st.multiselect("More columns", options, format_func=plain, key="columns", bind="query-params", width=340)
     return [name for name in chosen if name in metrics], [name for name in chosen if name not in metrics]
 

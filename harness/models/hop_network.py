@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class HopNetwork(nn.Module):
-    """Next-token logits [rows, tokens, vocabulary] of token ids [rows, tokens].
+    """Next-token logits [n, vocabulary] at n chosen places of token ids [rows, tokens].
 
     Causal attention with rotary positions. A linear map of the previous token's embedding is added to the input, so
     that a value knows its key in the first layer already.
@@ -23,13 +23,14 @@ class HopNetwork(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, vocabulary, bias=False)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """`places` is a mask [rows, tokens]: most tokens tell of the object, and nothing is asked after them."""
         embedded = self.embedding(ids)
         states = embedded + self.previous(functional.pad(embedded, (0, 0, 1, 0))[:, :-1])
         rotation = _rotation(ids.shape[1], self.blocks[0].head_width, ids.device)  # type: ignore[arg-type]
         for block in self.blocks:
             states = block(states, rotation)
-        logits: torch.Tensor = self.output(self.norm(states))
+        logits: torch.Tensor = self.output(self.norm(states[places]))
         return logits
 
 

@@ -103,7 +103,7 @@ class Hops:
                 identity={"settings": config.model_dump(), "data": resources.train.digest, "seed": self._seed},
                 optimizer=OptimizerSettings(learning_rate=config.learning_rate),
                 seed=self._seed,
-                every=max(1, config.steps // 10),
+                every=max(1, config.steps // 5),
                 metric="validation accuracy",
                 device="cpu",
             ),
@@ -148,7 +148,9 @@ class Hops:
                 rows = [[*_object(threads[p].pairs, self._ids), _ASK, self._ids[threads[p].start]] for p in places]
                 ids, going = torch.tensor(rows), set(places)
                 for _ in range(_MOST_HOPS):
-                    chosen = self._network(ids)[:, -1].argmax(-1)
+                    last = torch.zeros_like(ids, dtype=torch.bool)
+                    last[:, -1] = True
+                    chosen = self._network(ids, last).argmax(-1)
                     for place, token in zip(places, chosen.tolist(), strict=True):
                         if token < _SPECIAL:
                             going.discard(place)
@@ -221,7 +223,8 @@ def _loss(module: torch.nn.Module, batch: Sequence[torch.Tensor]) -> torch.Tenso
     import torch
 
     ids, targets = batch
-    return torch.nn.functional.cross_entropy(module(ids).flatten(0, 1), targets.flatten(), ignore_index=_IGNORED)
+    asked = targets != _IGNORED
+    return torch.nn.functional.cross_entropy(module(ids, asked), targets[asked])
 
 
 def _read(given: object) -> _Thread | None:

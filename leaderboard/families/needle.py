@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from harness.contract import Metric, Suite
-from harness.limits import limit_rows
+from harness.limits import LimitRow, limit_rows
 from harness.metrics.effective_limit import FIXED, RELATIVE
 from harness.plain import plain
 from harness.store import Database, read_examples, reports
@@ -37,6 +37,8 @@ OUTCOMES = {
 """What becomes of an answer, from good to none, and its colour (the first eight of Okabe and Ito 2008)."""
 _AS_PUBLISHED = "strict_accuracy"
 _MOST_RUNS = 30
+_DRAWN = 4
+"""Models measured here, and published ones, whose curves are drawn until others are chosen: the best."""
 _HERE, _ELSEWHERE = "measured here", "published"
 
 
@@ -122,18 +124,20 @@ def _show_curves(points: Sequence[Mapping[str, Any]], metric: Metric) -> None:
     if not points:
         text.note(f"No score by {metric.name} yet.")
         return
-    known = sorted({(str(point["where"]), str(point["name"])) for point in points})
-    ours = [f"{name} ({where})" for where, name in known]
-    chosen = st.multiselect("Models", ours, default=ours[:8], key="needle-models")
-    drawn = [dict(point) for point in points if f"{point['name']} ({point['where']})" in chosen]
+    best = _best_first(points)
+    labels = [_label(*one) for one in sorted(best)]
+    drawn_first = [_label(*one) for where in (_HERE, _ELSEWHERE) for one in [b for b in best if b[0] == where][:_DRAWN]]
+    chosen = st.multiselect("Models", labels, default=drawn_first, key="needle-models")
+    drawn = [dict(point) for point in points if _label(point["where"], point["name"]) in chosen]
     if not drawn:
         return
     base = alt.Chart(text.frame(drawn)).encode(
-        x=alt.X("bytes:Q", scale=alt.Scale(type="log"), title="Bytes of context (log scale)"),
-        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=3)),
+        x=alt.X("bytes:Q", scale=alt.Scale(type="log", nice=False, padding=12), title="Bytes of context (log scale)"),
+        color=alt.Color("name:N", title=None, legend=alt.Legend(orient="bottom", columns=3, symbolOpacity=1)),
     )
     band = base.mark_area(opacity=0.15).encode(y="low:Q", y2="high:Q", detail="where:N")
-    dash = alt.StrokeDash("where:N", title=None, scale=alt.Scale(domain=[_HERE, _ELSEWHERE], range=[[1, 0], [5, 4]]))
+    # What is dashed is said below: a legend of dashes comes out empty.
+    dash = alt.StrokeDash("where:N", scale=alt.Scale(domain=[_HERE, _ELSEWHERE], range=[[1, 0], [5, 4]]), legend=None)
     line = base.mark_line(point=True).encode(
         y=alt.Y("score:Q", title=metric.name, scale=alt.Scale(domain=[0, 1])),
         strokeDash=dash,
@@ -150,16 +154,28 @@ def _show_curves(points: Sequence[Mapping[str, Any]], metric: Metric) -> None:
         text.note("Published: read off the paper's figures, on its own haystacks and by its strict parsing; dashed.")
 
 
+def _best_first(points: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Where a model was measured and its name, by its mean score."""
+    scores: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for point in points:
+        scores[str(point["where"]), str(point["name"])].append(float(point["score"]))
+    return sorted(scores, key=lambda one: -float(np.mean(scores[one])))
+
+
+def _label(where: str, name: str) -> str:
+    return f"{name} ({where})"
+
+
 def _show_limits(database: Database, suite: Suite, metric: Metric) -> None:
     rows = [
         {
             "Submission": plain(row.submission),
             "Sizes": f"{row.covered} of {row.sizes}",
             f"Fixed, at least {FIXED:g}": str(row.fixed),
-            f"Relative, {RELATIVE:g} of its best": str(row.relative),
+            f"Relative, {RELATIVE:g} of its first": str(row.relative),
             "Contour": str(row.contour),
         }
-        for row in limit_rows(database, suite, metric, FIXED, RELATIVE)
+        for row in sorted(limit_rows(database, suite, metric, FIXED, RELATIVE), key=_by_score)
     ]
     if rows:
         text.section("Effective limits, in bytes of context")
@@ -170,9 +186,14 @@ def _show_limits(database: Database, suite: Suite, metric: Metric) -> None:
         )
 
 
+def _by_score(row: LimitRow) -> float:
+    return -float(np.mean([*row.scores.values()]))
+
+
 def _show_heat(database: Database, suite: Suite, metric: Metric, measured: Sequence[SuiteEntry]) -> None:
     """Score by group and size, of one submission."""
-    labels = {f"{plain(entry.submission)} ({entry.submission_digest[:6]})": entry for entry in measured if entry.scores}
+    ran = sorted((entry for entry in measured if entry.scores), key=_mean_score, reverse=True)
+    labels = {f"{plain(entry.submission)} ({entry.submission_digest[:6]})": entry for entry in ran}
     if not labels:
         return
     text.section("By group and size")
@@ -202,6 +223,10 @@ def _show_heat(database: Database, suite: Suite, metric: Metric, measured: Seque
     )
     described = f"{metric.name} of {plain(chosen.submission)} by {plain(by)} and bytes of context"
     st.altair_chart(charts.legible(alt.layer(squares, numbers)), width="stretch", alt=described)
+
+
+def _mean_score(entry: SuiteEntry) -> float:
+    return float(np.mean([score.value for score in entry.scores.values()]))
 
 
 def heat(
