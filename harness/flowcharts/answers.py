@@ -19,12 +19,13 @@ MAX_COUNT = 1_000
 """No chart has as many nodes or arrows: a larger number is no count."""
 
 _AROUND = " \t\r\n.\"'`*"
-_PREFIX = re.compile(r"\s*(?:the answer is|answer)\s*:?\s*", re.IGNORECASE)
+_PREFIX = re.compile(r"\s*(?:the answer is\b|answer(?=\s*:))\s*:?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w]|\.\d)")
 _BOOLEAN = re.compile(r"\b(true|false)\b", re.IGNORECASE)
 _FENCE = re.compile(r"```(?:mermaid)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_HEADER = re.compile(r"^\s*(?:flowchart|graph)\b", re.MULTILINE)
-_POINTS = re.compile(r"([^.]{1,120}?) points to ([^.]{1,120})")
+_HEADER = re.compile(r"^[ \t]*(?:flowchart|graph)\b", re.MULTILINE)
+_POINTS = re.compile(r"([^.\n]{1,120}?) points to ([^.\n]{1,120})")
+_BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 
 
 def fold(text: str) -> str:
@@ -101,8 +102,15 @@ def mermaid(text: str) -> ReadChart:
 
 
 def description(text: str) -> tuple[tuple[str, ...], tuple[Pair, ...], bool]:
-    """Nodes and links of `a points to b. c points to d.`, folded, and whether the answer is that and nothing else."""
-    text = stripped(text)
-    pairs = tuple((fold(a), fold(b)) for a, b in _POINTS.findall(text))
+    """Nodes and links of `a points to b. c points to d.`, folded, and whether the answer is that and nothing else.
+
+    A sentence ends with a full stop or with its line; a bullet before it and quotes around a label are no part of them.
+    """
+    text = _BULLET.sub("", stripped(text))
+    pairs = tuple((_label(a), _label(b)) for a, b in _POINTS.findall(text))
     nodes = tuple(dict.fromkeys(label for pair in pairs for label in pair))
     return nodes, pairs, bool(pairs) and not _POINTS.sub("", text).strip(_AROUND)
+
+
+def _label(text: str) -> str:
+    return fold(text.strip(_AROUND))

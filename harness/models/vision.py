@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.vision.reading import TextReader
 
 _BATCH_SIZE = 8
-_NODES = re.compile(r"'(.*?)'")
+_NODES = re.compile(r"node '(.+?)' (?:to|and) node '(.+)'")
 _ARROWS = {"solid": "-->", "thick": "==>", "dotted": "-..->"}
 
 
@@ -111,9 +111,9 @@ class Vision:
 
     def _from_graph(self, question: str, picture: Picture, found: Found) -> str:
         graph = Graph(self._read(picture, found.boxes), found.links, found.styles)
-        named = _NODES.findall(question)
-        if len(named) == 2:
-            return str(graph.says(named[0], named[1], directed="points from" in question)).lower()
+        named = _NODES.search(question)
+        if named:
+            return str(graph.says(named[1], named[2], directed="points from" in question)).lower()
         return graph.mermaid() if "mermaid" in question.lower() else graph.description()
 
     def _boxed(self, picture: Picture) -> tuple[Output, int]:

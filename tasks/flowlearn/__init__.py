@@ -23,9 +23,14 @@ _SETS: dict[str, tuple[Source, tuple[str, ...], str]] = {
     "sim-word": (Official("word"), ("ocr", *_SIMULATED), "2,000 drawn charts with words in the nodes."),
     "sim-char": (Official("char"), ("ocr", *_SIMULATED), "2,000 drawn charts with letters in the nodes."),
     "scientific": (Official("scientific"), _SCIENTIFIC, "507 charts out of papers."),
+    "scientific-100": (
+        Official("scientific", most=100),
+        _SCIENTIFIC,
+        "The first 100 of these charts: those that GPT-4V and Claude were scored on.",
+    ),
     "textflow-100": (
         TextFlow(),
-        _SIMULATED,
+        ("ocr", *_SIMULATED),
         "The first 100 charts of the word set: those that GPT-4V and Claude were scored on.",
     ),
     "textflow-last-50": (

@@ -90,7 +90,7 @@ class TextScorer(_Scorer):
     def row(self, question: Question, text: str) -> Row:
         said, gold = answers.stripped(text), fold(question.answer)
         return {
-            "exact_match": float(fold(said) == gold),
+            "exact_match": float(gold in (fold(said), fold(text))),
             "exact_match_raw": float(text.strip() == question.answer),
             "contains": float(gold in fold(text)),
             "unparsed": float(not said),

@@ -14,7 +14,7 @@ from tasks.flowlearn.questions import JOINT, KINDS, Question
 from tasks.flowlearn.scorer import best_constant, scorer_class
 from tasks.flowlearn.sources import Source
 
-PROTOCOL = "flowlearn-1"
+PROTOCOL = "flowlearn-2"
 CITATION = (
     "Pan, Zhang, Caragea, Dragut, Latecki (2024): FlowLearn: Evaluating Large Vision-Language Models on Flowchart "
     "Understanding. ECAI 2024, arXiv:2407.05183"
@@ -127,7 +127,7 @@ def _notes(without: Sequence[Question], total: int) -> list[str]:
     if not without:
         return []
     if all(not question.text for question in without):
-        return ["The charts are not here, only the published answers: answers made elsewhere can be scored, no more."]
+        return ["The pictures are not here, only the answers to them: answers made elsewhere can be scored, no more."]
     first = without[0].picture
     where = f", the first {first.path}" if first else ""
     return [f"{len(without)} of {total} images are missing{where}: a model that looks at them will fail."]

@@ -52,8 +52,8 @@ def test_the_documentation_counts_right(name: str) -> None:
         ("lra/listops", "S4", "accuracy", 0.596, 4),  # 59.60 %
         ("lra/average-6", "S5", "accuracy", 0.8746, 4),
         ("needle_threading/average-5/1.2k", "Gemini 1.5 Pro", "mean_accuracy", 0.877, 3),  # 87.7 %
-        ("flowlearn/sim-word/num-nodes", "gpt4v", "accuracy", 0.58, 2),
-        ("flowlearn/sim-word/ocr", "claude", "exact_match", 0.83, 2),
+        ("flowlearn/textflow-100/num-nodes", "gpt4v", "accuracy", 0.58, 2),
+        ("flowlearn/textflow-100/ocr", "claude", "exact_match", 0.83, 2),
         ("nids/nf-unsw-nb15-v2", None, "f1", 0.888819, 6),
     ],
 )

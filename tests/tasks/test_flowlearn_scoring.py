@@ -97,6 +97,13 @@ def test_text_in_a_box() -> None:
     assert found["unparsed"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("label", ["answer key", "answerable", "Answer: 42", "the answer is blowing", "'quoted'.", "*"])
+def test_the_text_itself_is_always_an_exact_answer(label: str) -> None:
+    questions = asked("ocr", label)
+    found = scores(TextScorer(questions), questions, label)
+    assert (found["exact_match"], found["exact_match_raw"], found["contains"]) == (1.0, 1.0, 1.0)
+
+
 def test_graphs() -> None:
     questions = asked("to-mermaid", GOLD)
     scorer = GraphScorer(questions)
@@ -114,6 +121,8 @@ def test_descriptions() -> None:
     questions = asked("to-description", "a b points to c. c points to d. ")
     found = scores(GraphScorer(questions), questions, "The answer is: A b points to C. d points to c.")
     assert (found["node_f1"], found["link_f1"]) == (1.0, 0.5)
+    listed = scores(GraphScorer(questions), questions, "Links:\n- 'a b' points to 'c'\n2. **c** points to **d**.\n")
+    assert (listed["node_f1"], listed["exact_graph"]) == (1.0, 1.0)
 
 
 def test_captions() -> None:

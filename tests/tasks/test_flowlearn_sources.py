@@ -65,6 +65,35 @@ def test_missing_images_are_named(places: Places) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "folder"),
+    [
+        ("num-nodes", "word/images"),
+        ("num-nodes", "images/mermaid_word/jpeg"),
+        ("ocr", "word_TextOCR/images"),
+        ("ocr", "images/word_TextOCR/images"),
+    ],
+)
+def test_images_lie_as_on_the_hub_or_as_its_code_reads_them(kind: str, folder: str, places: Places) -> None:
+    home = official(places, {"1.jpeg": ITEM}).parent.parent.parent
+    (home / folder).mkdir(parents=True)
+    (home / folder / "1.jpeg").write_bytes(b"picture")
+    assert load(kind, places).facts["without_image"] == 0
+
+
+def test_labels_with_quotes_in_them(places: Places) -> None:
+    code = CODE.replace("a b", "don't 'stop' and node")
+    sides = {"true": {"a": "don't 'stop' and node", "b": "c"}, "false": {"a": "c", "b": "don't 'stop' and node"}}
+    official(places, {"1.jpeg": ITEM | {"Flowchart-to-Mermaid": code, "Arrow_AtoB": sides}})
+    assert load("a-to-b", places).facts["contradicted"] == 0
+
+
+def test_a_chart_without_a_question_is_passed_over(places: Places) -> None:
+    without = {name: value for name, value in ITEM.items() if name not in ("ocr", "Arrow_AtoB")}
+    official(places, {"1.jpeg": without, "2.jpeg": ITEM})
+    assert len(load("ocr", places).examples) == len(load("is-true-a-to-b", places).examples) == 1
+
+
+@pytest.mark.parametrize(
     ("items", "said"),
     [
         ("[]", "not a JSON object"),
@@ -91,6 +120,13 @@ def test_scientific_charts(places: Places) -> None:
     statements = load("statements", places, "scientific")
     assert [statements.scorer.gold(e.id)["answer"] for e in statements.examples] == ["true"]
     assert load("caption", places, "scientific").lines[0].value == 1.0
+    assert len(load("caption", places, "scientific-100").examples) == 1
+
+
+def test_a_count_that_is_none_is_refused(places: Places) -> None:
+    official(places, {"1.jpeg": ITEM | {"Num_Nodes": "many"}})
+    with pytest.raises(DataError, match=r"1\.jpeg: the question Num_Nodes cannot be read"):
+        load("num-nodes", places)
 
 
 @pytest.mark.data
