@@ -16,7 +16,8 @@ from harness.contract import Example, Failure, Image, Output, Prediction, Prepar
 from harness.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
-    from harness.vision.chart_reader import Box, Found
+    from harness.efficiency.work import Work
+    from harness.vision.chart_reader import Box, Settings
     from harness.vision.pixels import Picture
     from harness.vision.reading import TextReader
 
@@ -52,7 +53,7 @@ class Vision:
     """Counts boxes and arrows, and answers what the graph says; no language model reads the question."""
 
     kind: ClassVar[str] = "vision"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = VisionConfig
     offers = frozenset({"texts", "images"})
@@ -80,8 +81,14 @@ class Vision:
         """A short text for each example. Raises `InputError` for one without an image."""
         return [self._answered(example) for example in examples]
 
-    def again(self, examples: Sequence[Example]) -> list[Prediction]:
-        return self.predict(examples)
+    again = predict  # nothing is remembered from chart to chart
+
+    def phases(self) -> Work:
+        """Looking at pixels, following lines, and reading columns of text."""
+        from harness.vision.work import chart_work
+
+        assert self._reader is not None, "prepare comes before phases"
+        return chart_work(self._reader)
 
     def _answered(self, example: Example) -> Prediction:
         question, image = the_image(example)
@@ -93,49 +100,45 @@ class Vision:
             return Prediction(
                 example.id, Failure("over_limit" if "at most" in error.message else "unanswered", error.message)
             )
-        output, boxes = self._answer(question, picture)
-        return Prediction(example.id, output, (Usage(stage="look", nodes=boxes),))
+        return Prediction(example.id, *self._answer(question, picture))
 
-    def _answer(self, question: str, picture: Picture) -> tuple[Output, int]:
-        """The answer, and how many boxes were looked at."""
+    def _answer(self, question: str, picture: Picture) -> tuple[Output, tuple[Usage, ...]]:
+        """The answer, and what it took."""
         from harness.vision.chart_reader import read_chart
+        from harness.vision.work import LOOK, TRACE
 
         asked = question.lower()
         if "red box" in asked:
             return self._boxed(picture)
         counted = "how many nodes" in asked or "how many arrows" in asked
         found = read_chart(picture, self._settings(), links=not counted)
+        looked = Usage(stage=LOOK, nodes=picture.shape[0] * picture.shape[1])
         if counted:
-            return Texts([str(len(found.boxes) if "nodes" in asked else found.arrows)]), len(found.boxes)
-        return Texts([self._from_graph(question, picture, found)]), len(found.boxes)
+            return Texts([str(len(found.boxes) if "nodes" in asked else found.arrows)]), (looked,)
+        labels, reading = self._read(picture, found.boxes)
+        answer = _from_graph(question, Graph(labels, found.links, found.styles))
+        return Texts([answer]), (looked, Usage(stage=TRACE, nodes=found.ways), *reading)
 
-    def _from_graph(self, question: str, picture: Picture, found: Found) -> str:
-        graph = Graph(self._read(picture, found.boxes), found.links, found.styles)
-        named = _NODES.search(question)
-        if named:
-            return str(graph.says(named[1], named[2], directed="points from" in question)).lower()
-        return graph.mermaid() if "mermaid" in question.lower() else graph.description()
-
-    def _boxed(self, picture: Picture) -> tuple[Output, int]:
+    def _boxed(self, picture: Picture) -> tuple[Output, tuple[Usage, ...]]:
         from harness.vision.chart_reader import red_box
 
         box = red_box(picture)
         if box is None:
-            return Failure("unanswered", "there is no red box in the image"), 0
-        return Texts(self._read(picture, [box])), 1
+            return Failure("unanswered", "there is no red box in the image"), ()
+        texts, reading = self._read(picture, [box])
+        return Texts(texts), reading
 
-    def _read(self, picture: Picture, boxes: Sequence[Box]) -> list[str]:
+    def _read(self, picture: Picture, boxes: Sequence[Box]) -> tuple[list[str], tuple[Usage, ...]]:
+        from harness.vision.work import READ
+
         assert self._reader is not None, "prepare comes before predict"
-        return self._reader.read(picture, boxes)
+        columns = self._reader.columns(picture, boxes)
+        return self._reader.read(picture, boxes), tuple(Usage(stage=READ, prompt_tokens=n) for n in columns)
 
     def _settings(self) -> Settings:
         from harness.vision.chart_reader import Settings
 
         return Settings(**self._config.model_dump(exclude={"batch_size"}))
-
-
-if TYPE_CHECKING:
-    from harness.vision.chart_reader import Settings
 
 
 def the_image(example: Example) -> tuple[str, Image]:
@@ -149,6 +152,13 @@ def the_image(example: Example) -> tuple[str, Image]:
     if not image.sha256:
         raise InputError(f"the image {image.path} of example {example.id} is missing", hint="Complete the data.")
     return example.input.text, image
+
+
+def _from_graph(question: str, graph: Graph) -> str:
+    named = _NODES.search(question)
+    if named:
+        return str(graph.says(named[1], named[2], directed="points from" in question)).lower()
+    return graph.mermaid() if "mermaid" in question.lower() else graph.description()
 
 
 @dataclass(frozen=True)

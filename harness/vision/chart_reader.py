@@ -89,6 +89,8 @@ class Found:
     """(from, to), places in `boxes`."""
     styles: tuple[str, ...] = ()
     """Of each link: solid, thick or dotted."""
+    ways: int = 0
+    """Steps that were looked at to follow the links."""
 
 
 def read_chart(picture: Picture, settings: Settings, *, links: bool = True) -> Found:
@@ -105,12 +107,14 @@ def read_chart(picture: Picture, settings: Settings, *, links: bool = True) -> F
     if not links:
         return Found(boxes, sum(counts), ())
     tracer = Tracer(cover, inside, settings.least_cover, settings.turn_cost)
+    lines = [tracer.lines_to(head.x, head.y, head.box) for head in heads]
     found = {
         (traced.source, head.box): settings.style(traced.ink)
-        for head, count in zip(heads, counts, strict=True)
-        for traced in tracer.lines_to(head.x, head.y, head.box)[:count]
+        for head, count, line in zip(heads, counts, lines, strict=True)
+        for traced in line.traced[:count]
     }
-    return Found(boxes, sum(counts), tuple(found), tuple(found.values()))
+    ways = sum(line.ways for line in lines)
+    return Found(boxes, sum(counts), tuple(found), tuple(found.values()), ways)
 
 
 def red_box(picture: Picture) -> Box | None:

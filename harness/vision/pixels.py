@@ -11,6 +11,7 @@ from harness.errors import RunFailed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
     Picture = NDArray[np.uint8]
     """RGB, [height, width, 3]."""
@@ -22,21 +23,32 @@ MAX_BYTES = 64 << 20
 
 def decode(data: bytes, name: str) -> Picture:
     """The picture in an encoded file. Raises `RunFailed`, with its name, if it is broken or too large."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image as pillow
+    from PIL import UnidentifiedImageError
 
     if len(data) > MAX_BYTES:
         raise RunFailed(f"the image {name} has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP")) as image:
+        with pillow.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP")) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise RunFailed(
                     f"the image {name} has {width} × {height} pixels; at most {MAX_PIXELS:,} are read",
                     hint="Scale it down.",
                 )
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+            return np.asarray(_on_white(image))
+    except (UnidentifiedImageError, pillow.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise RunFailed(f"the image {name} cannot be decoded: {error}", hint="The file may be damaged.") from error
+
+
+def _on_white(image: Image) -> Image:
+    """What is seen of it on a white page: charts are often saved without a background."""
+    from PIL import Image as pillow
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return pillow.alpha_composite(pillow.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def near(picture: Picture, colour: tuple[int, int, int], tolerance: int) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunFailed
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _INNER = 3
 """Pixels of the border that are left out of a crop."""
+_COLUMN = 8
+"""Pixels of width that the recogniser makes one place of text of."""
 
 
 class TextReader:
@@ -33,16 +36,47 @@ class TextReader:
 
     def read(self, picture: Picture, boxes: Sequence[Box]) -> list[str]:
         """The text of each box; empty where nothing was made out."""
-        return [self._read(picture[box.top : box.bottom, box.left : box.right]) for box in boxes]
+        return [self._read(_inner(picture, box)) for box in boxes]
 
-    def _read(self, crop: Picture) -> str:
-        height, width = crop.shape[:2]
-        inner = crop[_INNER : height - _INNER, _INNER : width - _INNER]
+    def columns(self, picture: Picture, boxes: Sequence[Box]) -> list[int]:
+        """How many places of text the recogniser went through for each box that has any."""
+        _, height, width = self._engine.cfg.Rec.rec_img_shape
+        crops = [crop for crop in (_inner(picture, box) for box in boxes) if crop.size]
+        widths = [int(height * max(width / height, crop.shape[1] / crop.shape[0])) for crop in crops]
+        return [-(-width // _COLUMN) for width in widths]
+
+    @property
+    def loaded(self) -> bool:
+        """True once something was read: the recogniser is loaded for the first text."""
+        return self._engine.text_rec is not None
+
+    @property
+    def model_path(self) -> Path:
+        """The recogniser's file; only if it is loaded, as are its inputs."""
+        return Path(self._session._model_path)
+
+    @property
+    def input_name(self) -> str:
+        return str(self._session.get_inputs()[0].name)
+
+    def input_size(self, columns: int) -> tuple[int, int]:
+        """Height and width in pixels of what the recogniser gets for so many places of text."""
+        return int(self._engine.cfg.Rec.rec_img_shape[1]), columns * _COLUMN
+
+    @property
+    def _session(self) -> Any:
+        return self._engine.text_rec.session.session
+
+    def _read(self, inner: Picture) -> str:
         if not inner.size:
             return ""
         result = self._engine(inner[:, :, ::-1].copy(), use_det=False, use_cls=False, use_rec=True)
         texts = getattr(result, "txts", None) or ()
         return " ".join(texts).strip()
+
+
+def _inner(picture: Picture, box: Box) -> Picture:
+    return picture[box.top + _INNER : box.bottom - _INNER, box.left + _INNER : box.right - _INNER]
 
 
 _ONE_THREAD = {

@@ -7,7 +7,8 @@ what it turns, so that a walker goes straight on where lines cross, and over the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -40,6 +41,15 @@ class Traced:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Lines that may lead to an arrowhead, one for each box that they begin in, best first."""
+
+    traced: tuple[Traced, ...]
+    ways: int
+    """Steps of walkers that were looked at."""
+
+
+@dataclass(frozen=True)
 class Tracer:
     """Lines of one picture."""
 
@@ -49,13 +59,22 @@ class Tracer:
     least_cover: float
     turn_cost: float
 
-    def lines_to(self, x: float, y: float, target: int) -> list[Traced]:
-        """Lines that may lead to an arrowhead at (x, y) of a box, one for each box that they begin in, best first."""
+    @cached_property
+    def _near(self) -> NDArray[np.float32]:
+        """A pixel to each side counts: a walker does not have to be in the middle of a thin line."""
         import cv2
 
-        # A pixel to each side counts: a walker does not have to be in the middle of a thin line.
-        cover = cv2.dilate(self.cover, np.ones((3, 3), np.uint8))
-        ink_around = cv2.blur(self.cover, (_SQUARE, _SQUARE))
+        return cast("NDArray[np.float32]", cv2.dilate(self.cover, np.ones((3, 3), np.uint8)))
+
+    @cached_property
+    def _ink_around(self) -> NDArray[np.float32]:
+        import cv2
+
+        return cast("NDArray[np.float32]", cv2.blur(self.cover, (_SQUARE, _SQUARE)))
+
+    def lines_to(self, x: float, y: float, target: int) -> Lines:
+        """Lines that may lead to an arrowhead at (x, y) of a box."""
+        cover, ink_around, ways = self._near, self._ink_around, 0
         height, width = cover.shape
         place = np.repeat([[x, y]], len(_FIRST), axis=0)
         heading, cost = _FIRST.copy(), np.zeros(len(_FIRST))
@@ -64,9 +83,10 @@ class Tracer:
         best: dict[int, Traced] = {}
         for taken in range(1, _MOST_STEPS):
             turned = (heading[:, None] + _TURNS).ravel()
+            ways += len(turned)
             before = np.repeat(place, len(_TURNS), axis=0)
-            ways = np.stack([np.cos(turned), np.sin(turned)], axis=1)
-            points = before[:, None, :] + ways[:, None, :] * _SAMPLES[None, :, None]
+            directions = np.stack([np.cos(turned), np.sin(turned)], axis=1)
+            points = before[:, None, :] + directions[:, None, :] * _SAMPLES[None, :, None]
             columns = np.rint(points[..., 0]).astype(int).clip(0, width - 1)
             rows = np.rint(points[..., 1]).astype(int).clip(0, height - 1)
             boxes = self.inside[rows, columns]
@@ -96,7 +116,7 @@ class Tracer:
             left = left[kept][:_BEAM]
             place, heading, cost = after[left], turned[left], total[left]
             recent, ink = running[left], inked[left]
-        return sorted(best.values(), key=lambda traced: traced.cost)
+        return Lines(tuple(sorted(best.values(), key=lambda traced: traced.cost)), ways)
 
 
 def _apart(places: NDArray[np.float64], headings: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from harness.contract import Example, Failure, Image, Places, Prompt, Resources, Texts
+from harness.contract import Example, Failure, Image, Places, Prompt, Resources, Texts, Usage
 from harness.contract.given import Inputs
 from harness.errors import InputError, RunFailed
 from harness.metrics.graphs import overlap
@@ -76,6 +76,12 @@ def test_broken_and_enormous_pictures_are_refused_by_name() -> None:
         decode(out.getvalue(), "bomb.png")
 
 
+def test_what_is_transparent_is_seen_on_white() -> None:
+    out = io.BytesIO()
+    Pillow.new("RGBA", (3, 2), (0, 0, 0, 0)).save(out, "PNG")
+    assert (decode(out.getvalue(), "chart.png") == 255).all()
+
+
 def test_questions_are_answered_from_the_picture(
     rendered: list[tuple[bytes, dict[str, tuple[int, int, int, int]]]], places: Places
 ) -> None:
@@ -98,11 +104,29 @@ def test_questions_are_answered_from_the_picture(
     code = ask("Write Mermaid code for the flowchart")
     assert isinstance(code, Texts) and "flowchart" in code.texts[0]
     assert isinstance(ask("What is in the red box?"), Failure)
+    _work_is_counted(model, str(folder / "chart.png"), nodes=len(chart.nodes))
     assert isinstance(ask("How many nodes?", "broken.png"), Failure), "one broken image does not end a run"
     with pytest.raises(InputError, match="has no image"):
         model.predict([Example("q", Prompt("How many nodes?"))])
     with pytest.raises(InputError, match=r"chart\.png of example q is missing"):
         model.predict([Example("q", Prompt("How many nodes?", (Image("chart.png", ""),)))])
+
+
+def _work_is_counted(model: Vision, path: str, nodes: int) -> None:
+    def usage(text: str) -> tuple[Usage, ...]:
+        (prediction,) = model.predict([Example("q", Prompt(text, (Image(path, "0" * 64),)))])
+        return prediction.usage
+
+    with Pillow.open(path) as picture:
+        pixels = picture.width * picture.height
+    assert usage("How many nodes are in the flowchart?") == (Usage(stage="look", nodes=pixels),)
+    look, trace, *read = usage("Write Mermaid code")
+    assert (look.nodes, trace.stage, trace.nodes > 0) == (pixels, "trace", True)
+    assert len(read) == nodes, "the text of each box is read once"
+    stages = {stage.name: stage for stage in model.phases().stages}
+    assert stages.keys() == {"look", "trace", "read"}
+    first = stages["read"].prompt[0][1].operations[0]
+    assert first.flops == 2 * 48 * (24 * 160) * (3 * 3 * 3), "48 filters of 3 × 3 over three colours, every other pixel"
 
 
 def test_labels_are_matched_by_likeness_and_kept_from_breaking_code() -> None:
