@@ -1,4 +1,4 @@
-"""FlowLearn on the board: a chart, its graph, the answered one and what differs; shares with Wilson intervals."""
+"""FlowLearn on the board: charts with the gold graph and the answered one, intervals of shares, runs head to head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from harness import comparison
 from harness.contract import Texts
+from harness.errors import HarnessError
 from harness.flowcharts import answers
 from harness.flowcharts.mermaid import read_leniently
 from harness.metrics.subgroups import wilson
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 16 << 20
 _MAX_PIXELS = 20_000_000
 _MOST_RUNS = 30
+_MOST_COMPARED = 12
 _SHARES = ("right", "exact_match", "exact_graph")
 """Columns of 0 and 1, of which a share is shown with Wilson's interval."""
 
@@ -33,9 +36,53 @@ Link = tuple[str, str]
 
 
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
-    """The share of right answers of each run with Wilson's interval, which has a width also at 0 and at 1."""
+    """The best run against each other one, and the share of right answers of each with its interval."""
+    ranked = [entry for entry in found if entry.rank is not None][:_MOST_RUNS]
+    _show_head_to_head(database, ranked)
+    _show_shares(database, ranked)
+
+
+def _show_head_to_head(database: Database, ranked: Sequence[Entry]) -> None:
+    """Paired over the same charts; what was asked of an older version of the data is not among the runs."""
+    if len(ranked) < 2:
+        return
+    best, *others = ranked[:_MOST_COMPARED]
+    try:
+        compared = comparison.compare(database, [best.run, *(entry.run for entry in others)])
+    except HarnessError as error:
+        text.note(plain(error.message))
+        return
+    metric = compared[0].difference.metric
+    labels = {entry.run: plain(entry.label) for entry in others}
+    rows = [
+        {
+            "Against": labels[one.run],
+            "Difference": one.difference.value,
+            "From": one.difference.low,
+            "To": one.difference.high,
+            "p, corrected": one.corrected_p,
+            "Verdict": one.verdict,
+            "n": one.difference.n,
+        }
+        for one in compared
+    ]
+    text.section(f"Head to head: {metric} of {plain(best.label)}, less that of")
+    st.dataframe(
+        text.frame(rows),
+        hide_index=True,
+        column_config={
+            **{name: st.column_config.NumberColumn(format="%+.4f") for name in ("Difference", "From", "To")},
+            "p, corrected": st.column_config.NumberColumn(format="%.4f"),
+        },
+        alt="The best run against the others",
+    )
+    text.note("Paired over the same questions: bootstrap interval, exchange test, Holm's correction.")
+
+
+def _show_shares(database: Database, ranked: Sequence[Entry]) -> None:
+    """Wilson's interval has a width also at 0 and at 1."""
     rows = []
-    for entry in [entry for entry in found if entry.rank is not None][:_MOST_RUNS]:
+    for entry in ranked:
         ids, columns = read_examples.example_scores(database, entry.run)
         share = next((name for name in _SHARES if name in columns), None)
         if share is not None:
@@ -134,7 +181,11 @@ def chart_picture(path: str, sha256: str) -> Any | None:
         if hashlib.sha256(data).hexdigest() != sha256:
             return None
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            return image.convert("RGB") if image.width * image.height <= _MAX_PIXELS else None
+            return (
+                image.convert("RGBA" if image.has_transparency_data else "RGB")
+                if image.width * image.height <= _MAX_PIXELS
+                else None
+            )
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
