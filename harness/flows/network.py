@@ -31,7 +31,7 @@ class Network(nn.Module):
         self.encoder = encoder
         self.positions = nn.Parameter(torch.zeros(window, encoder.width)) if positions else None
         self.head = heads.make(head, encoder.width, window)
-        self.transformer = transformers.make(shape, self.head.token_width)
+        self.transformer = transformers.make(shape, self.head.token_width, length=window + 1)  # a CLS token may follow
         layers: list[nn.Module] = []
         size = self.head.size
         for width in hidden:

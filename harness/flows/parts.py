@@ -11,6 +11,8 @@ Encoding = Literal[
 ]
 Head = Literal["last_token", "flatten", "average_pooling", "cls_token", "feature_dense", "feature_projection"]
 
+ATTENTION = "softmax"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -23,6 +25,8 @@ class Shape:
     dropout: float
     causal: bool
     """True if a token sees only those before it."""
+    mixer: str = ATTENTION
+    """What tokens see each other by: a name of `harness.sequence.mixers`."""
 
 
 SHAPES: dict[Transformer, Shape] = {

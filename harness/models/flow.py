@@ -18,6 +18,7 @@ from harness.flows.detector import Reader
 from harness.flows.parts import SHAPES, Encoding, Head, Shape, Transformer
 from harness.flows.preprocessing import Preprocessor
 from harness.flows.windows import sliding
+from harness.models.sequence import NEVER_CAUSAL, Mixer
 from harness.training.settings import Budget, OptimizerSettings
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class FlowConfig(ModelConfig):
     transformer: Transformer = "basic_encoder"
     """`basic` has 2 layers of width 128 inside and 2 heads, the others 12 of 768 and 12; a decoder, as GPT's, is
     causal."""
+    mixer: Mixer = "softmax"
+    """How the tokens of a window see each other: attention, or another mixer of the kind `sequence` in its place."""
     layers: int | None = Field(default=None, ge=1, le=64)
     """In place of the transformer's own."""
     inner_width: int | None = Field(default=None, ge=1, le=8192)
@@ -79,10 +82,14 @@ class FlowConfig(ModelConfig):
     @model_validator(mode="after")
     def _fits(self) -> FlowConfig:
         shape = self.shape
-        if self.transformer == "none" and (self.layers or self.inner_width or self.heads):
-            raise ValueError("`transformer: none` has no layers, inner_width or heads")
+        if self.transformer == "none" and (self.layers or self.inner_width or self.heads or self.mixer != "softmax"):
+            raise ValueError("`transformer: none` has no layers, inner_width, heads or mixer")
         if shape.heads and shape.inner % shape.heads:
             raise ValueError(f"expected an inner_width ({shape.inner}) that heads ({shape.heads}) divide")
+        if shape.causal and self.mixer in NEVER_CAUSAL:
+            raise ValueError(f"`{self.transformer}` is causal, and the mixer `{self.mixer}` cannot be")
+        if self.mixer == "lightning" and shape.inner // shape.heads % 2:
+            raise ValueError("`lightning` turns pairs of features: inner_width / heads has to be even")
         if any(width < 1 or width > 65_536 for width in self.hidden):
             raise ValueError("expected widths of `hidden` from 1 to 65536")
         return self
@@ -95,6 +102,7 @@ class FlowConfig(ModelConfig):
             "inner": self.inner_width,
             "heads": self.heads,
             "dropout": self.dropout,
+            "mixer": self.mixer,
         }
         return replace(SHAPES[self.transformer], **{name: value for name, value in given.items() if value is not None})
 

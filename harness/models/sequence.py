@@ -37,6 +37,8 @@ Mixer = Literal[
     "softmax",
     "transnormer",
 ]
+NEVER_CAUSAL: tuple[Mixer, ...] = ("fft", "linformer", "nystromformer")
+"""Mixers that let every place see all others."""
 _BATCH_SIZE = 256
 _FORWARD = 64
 """Sequences of one forward pass at inference, sorted by length."""
@@ -94,7 +96,7 @@ class SequenceConfig(ModelConfig):
             raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
         if self.mixer == "lightning" and self.width // self.heads % 2:
             raise ValueError("lightning turns pairs of features: width / heads has to be even")
-        if self.causal and self.mixer in ("fft", "linformer", "nystromformer"):
+        if self.causal and self.mixer in NEVER_CAUSAL:
             raise ValueError(f"the mixer {self.mixer} cannot be causal")
         if self.padding == "masked" and self.mixer in ("fft", "nystromformer"):
             raise ValueError(f"the mixer {self.mixer} takes no mask; set padding: visible")

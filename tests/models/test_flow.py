@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from harness.flows.parts import SHAPES
 from harness.metrics.aggregate import mean
 from harness.metrics.significance import difference
 from harness.models.flow import FlowConfig, FlowNetwork
+from harness.models.sequence import Mixer
 from tests.flows.generated import accuracy, inputs
 
 ENCODINGS = ("none", "record_dense", "record_projection", "category_dense", "category_lookup", "category_projection")
@@ -55,6 +57,16 @@ def test_every_encoding_and_head_gives_probabilities(encoding: str, head: str, t
     assert found.sum(axis=1) == pytest.approx(np.ones(5))
 
 
+@pytest.mark.parametrize("mixer", get_args(Mixer))
+def test_every_mixer_of_sequence_models_can_stand_for_attention(mixer: str, tmp_path: Path) -> None:
+    model = prepared(tmp_path, flow(mixer=mixer, head="cls_token", budget={"steps": 2}), window=3)
+    rows = torch.randn(5, 3, model.reader.preprocessor.width).clamp(0, 2).numpy()
+    other = rows.copy()
+    other[:, 0] = 0
+    assert (model.probabilities(rows) != model.probabilities(other)).any()  # tokens do see each other
+    assert model.phases().stages[0].once.flops > 0  # type: ignore[union-attr]
+
+
 def test_a_window_and_a_step_of_training_are_counted(tmp_path: Path) -> None:
     work = prepared(tmp_path, flow(budget={"steps": 2}), window=3).phases()
     classify, training = work.stages
@@ -74,7 +86,7 @@ def test_a_causal_transformer_does_not_look_ahead_and_an_encoder_does() -> None:
     changed = rows.clone()
     changed[:, -1] += 1
     for name, same in (("basic_encoder", False), ("basic_decoder", True)):
-        stack = transformers.make(SHAPES[name], 8).eval()  # type: ignore[index]
+        stack = transformers.make(SHAPES[name], 8, length=4).eval()  # type: ignore[index]
         assert torch.allclose(stack(rows)[:, 0], stack(changed)[:, 0]) is same
 
 
@@ -122,6 +134,8 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         FlowConfig.model_validate({"heads": 3})
     with pytest.raises(ValidationError, match="has no layers"):
         FlowConfig.model_validate({"transformer": "none", "layers": 2})
+    with pytest.raises(ValidationError, match="mixer `fft` cannot be"):
+        FlowConfig.model_validate({"transformer": "gpt_small", "mixer": "fft"})
 
 
 def test_where_order_tells_the_last_token_beats_average_pooling_over_three_seeds(tmp_path: Path) -> None:
