@@ -1,4 +1,4 @@
-"""Intrusion detection's part of the board: operating points, precision where attacks are rare, cost of many flows."""
+"""Intrusion detection's part of the board: operating points, precision where attacks are rare, cost, ablations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
-from harness.efficiency import run_prices
-from harness.efficiency.serving import price
-from harness.errors import InputError
+from harness.contract import Suite
 from harness.metrics.detection import ATTACK_RATE, curve
 from harness.store import Database, read, read_examples, read_work
-from leaderboard import charts, text
+from leaderboard import charts, effects, text
+from leaderboard.families import nids_sets
+from leaderboard.families.nids_sets import seconds_per_million
 from leaderboard.rows import DIGITS, Entry
 
 if TYPE_CHECKING:
     from harness.contract import FloatArray
-    from harness.store.read_work import RunWork
 
 _METRICS = ("detection_rate", "false_alarm_rate", "detection@far1%", "unseen_detection")
 _MOST_RUNS = 12
@@ -36,6 +35,12 @@ def show_task(database: Database, version: Mapping[str, Any], found: Sequence[En
         return
     _show_curves(database, ranked[:_MOST_RUNS])
     _show_table(database, ranked, values)
+    effects.show(database, version, version["primary_metric"])
+
+
+def show_suite(database: Database, suite: Suite) -> None:
+    """Every task of the family side by side, the badged ones too, and what is odd about each."""
+    nids_sets.show(database)
 
 
 def operating_points(attack: FloatArray, score: FloatArray) -> list[tuple[float, float]]:
@@ -51,20 +56,6 @@ def precision_at(attack_rate: float, detection_rate: float, false_alarm_rate: fl
     """Share of alarms that are attacks where `attack_rate` of flows are (Axelsson 2000); 0 without alarms."""
     hits, alarms = attack_rate * detection_rate, (1 - attack_rate) * false_alarm_rate
     return hits / (hits + alarms) if hits + alarms else 0.0
-
-
-def seconds_per_million(work: RunWork | None) -> float | None:
-    """Idealized seconds for a million flows on the hardware that the reader chose; None where there is no price."""
-    if work is None or not work.served:
-        return None
-    state = st.session_state
-    on = run_prices.reference(hardware=state.get("hardware"), stack=state.get("stack"))
-    try:
-        priced = price(work.stages, work.served, on)
-    except InputError:
-        return None
-    seconds = priced.bound_seconds if priced.calibrated_seconds is None else priced.calibrated_seconds
-    return 1e6 * seconds
 
 
 def _show_curves(database: Database, shown: Sequence[Entry]) -> None:

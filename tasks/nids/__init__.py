@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.contract import DataStatus, Places, Task
+from harness.contract import DataStatus, Places, Suite, Task
+from harness.metrics.detection import detection_metrics
 from tasks.nids import simulated
+from tasks.nids.catalogue import DATA_SETS
 from tasks.nids.folder import folder_task
 from tasks.nids.published import published_tasks
 from tasks.nids.splits import Parts
@@ -47,6 +49,17 @@ class NidsFamily:
 
     def tasks(self) -> Sequence[Task]:
         return [_SIMULATED, _SIMULATED_WINDOWS, *published_tasks()]
+
+    def suites(self) -> Sequence[Suite]:
+        """Each published set once, by its own honest split (KDDTest-21 is a part of KDDTest+); and generated ones."""
+        published = tuple(f"nids/{data_set.name}" for data_set in DATA_SETS if data_set.name != "nsl-kdd-21")
+        generated = (_SIMULATED.name, _SIMULATED_WINDOWS.name)
+        metrics = detection_metrics(has_unseen=False)
+        says = "Attacks in each published set, by its official split or one in time; no draw at random counts."
+        return [
+            Suite(name="nids/published", members=published, metrics=metrics, description=says),
+            Suite(name="nids/generated", members=generated, metrics=metrics, description="Generated traffic."),
+        ]
 
     def open(self, path: Path) -> Task:
         """A folder with a file flows.yaml that says what the columns of its CSV files are. Raises `DataError`."""

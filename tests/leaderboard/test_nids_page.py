@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from leaderboard.families import nids
+from harness.store import open_database
+from leaderboard.families import nids, nids_sets
 
 if TYPE_CHECKING:
     from tests.leaderboard.conftest import Filler, Page
@@ -45,3 +47,34 @@ def test_real_runs_have_a_curve_a_precision_and_a_price(
     assert row["A million flows (s)"] > 0
     alternatives = [chart.proto.alt for chart in shown.app.get("vega_lite_chart")]
     assert "Detection rate against false alarm rate of 1 run, by threshold" in alternatives
+
+
+def test_a_sweep_says_what_each_setting_is_worth(
+    command: Callable[..., object], filler: Filler, page: Callable[..., Page]
+) -> None:
+    file = filler.path.with_name("trees.yaml")
+    file.write_text(
+        "name: trees\nmodel: {kind: tabular, learner: decision_tree}\n"
+        "sweep: {over: {depth: [1, 6], categories: [one_hot, ordinal]}, seeds: [0, 1]}\n"
+    )
+    command("eval", file, "--task", "nids/simulated/window-8", "--db", filler.path)
+    rows = page(task="nids/simulated/window-8").table("balanced_accuracy by each setting of a sweep").to_dict("records")
+    assert [(row["Setting"], row["Value"]) for row in rows[:2]] == [("depth", "6"), ("depth", "1")]
+    assert rows[0]["Share of variance"] > 0.9
+    assert rows[1]["Behind the best"] == pytest.approx(rows[0]["balanced_accuracy"] - rows[1]["balanced_accuracy"])
+
+
+def test_all_sets_stand_side_by_side_with_floors_and_audits(command: Callable[..., object], filler: Filler) -> None:
+    file = filler.path.with_name("cut.yaml")
+    file.write_text("name: cut\nmodel: {kind: tabular, learner: decision_tree, depth: 1}\n")
+    command("eval", file, "--task", "nids/simulated", "--db", filler.path)
+    with closing(open_database(str(filler.path), create=False)) as database:
+        versions = nids_sets.newest(database)
+        majority, _, cut = nids_sets.table(database, versions, "balanced_accuracy")
+        assert (majority["Submission"], majority["nids/simulated"]) == ("majority (floor)", 0.5)
+        assert (cut["Submission"], cut["nids/simulated"]) == ("cut", pytest.approx(0.5, abs=0.05))
+        (priced,) = nids_sets.table(database, versions, nids_sets.COST)
+        assert priced["nids/simulated"] > 0
+        found = nids_sets.summary(versions["nids/simulated"])
+        assert (found["Train"], found["Test"], found["Test flows in training"]) == (8400, 3600, 0)
+        assert 0.5 < found["Its AUC"] < 0.85
