@@ -14,7 +14,7 @@ from harness.contract import Column
 from harness.errors import DataError
 from harness.flows.table import Table
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 1 << 20
 """Of the file that are read at once; some ten thousand flows."""
 _MISSING = ["", "nan", "NaN", "NAN", "null", "NULL", "None"]
 
@@ -25,13 +25,14 @@ def pieces(path: Path, columns: Sequence[Column], *, header: bool = True) -> Ite
     Missing and infinite numbers become NaN. Raises `DataError` for a file that cannot be read, columns that are
     missing (named), a header where none should be, and text where a number should stand.
     """
+    import pyarrow
     from pyarrow import csv as arrow
 
     names = _names(path, columns, header)
-    numbers = {column.name for column in columns if column.kind == "number"}
+    types = {"number": pyarrow.float64(), "category": pyarrow.dictionary(pyarrow.int32(), pyarrow.string())}
     convert = arrow.ConvertOptions(
         include_columns=[column.name for column in columns],
-        column_types={column.name: "float64" if column.name in numbers else "string" for column in columns},
+        column_types={column.name: types[column.kind] for column in columns},
         null_values=_MISSING,
         strings_can_be_null=False,
     )
@@ -73,21 +74,13 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _table(batch: Any, columns: Sequence[Column]) -> Table:
     numbers = [batch.column(column.name) for column in columns if column.kind == "number"]
-    categories = [_texts(batch.column(column.name)) for column in columns if column.kind == "category"]
-    rows = batch.num_rows
-    features = np.empty((rows, len(numbers)))
+    categories = [batch.column(column.name) for column in columns if column.kind == "category"]
+    features = np.empty((batch.num_rows, len(numbers)))
     for place, values in enumerate(numbers):
         features[:, place] = values.to_numpy(zero_copy_only=False)
     features[~np.isfinite(features)] = np.nan
-    texts = np.empty((rows, len(categories)), dtype=object)
+    codes = np.empty((batch.num_rows, len(categories)), dtype=np.int32)
     for place, values in enumerate(categories):
-        texts[:, place] = values
-    return Table(features, texts)
-
-
-def _texts(values: Any) -> Any:
-    """Text without blanks around it; one object for each distinct value, not for each row."""
-    import pyarrow.compute as pc
-
-    distinct = pc.utf8_trim_whitespace(values).dictionary_encode()
-    return np.array(distinct.dictionary.to_pylist(), dtype=object)[distinct.indices.to_numpy()]
+        codes[:, place] = values.indices
+    texts = (tuple(text.strip() for text in values.dictionary.to_pylist()) for values in categories)
+    return Table(features, codes, tuple(texts))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from harness.flows.table import Table
+from harness.flows.table import Table, recoded
 
 if TYPE_CHECKING:
     from harness.contract import FloatArray
@@ -43,7 +43,7 @@ class Preprocessor:
     @classmethod
     def fit(cls, table: Table, *, numbers: Numbers, categories: Categories, levels: int) -> Preprocessor:
         """Scale by these rows, and know the `levels` most common values of each category."""
-        known = tuple(_most_common(column, levels) for column in table.categories.T)
+        known = tuple(_most_common(table, column, levels) for column in range(len(table.texts)))
         low, spread = _scale(table.numbers, numbers)
         return cls(numbers, categories == "one_hot", low, spread, known)
 
@@ -63,8 +63,8 @@ class Preprocessor:
         count = len(self.low)
         features[:, :count] = self._scaled(table.numbers)
         start, rows = count, np.arange(len(table))
-        for column, levels in zip(table.categories.T, self.levels, strict=True):
-            codes = _codes(column, levels)
+        for column, levels in enumerate(self.levels):
+            codes = recoded(table, column, {level: code for code, level in enumerate(levels, start=1)}, UNKNOWN)
             if self.one_hot:
                 features[rows, start + codes] = 1.0
                 start += len(levels) + 1
@@ -96,12 +96,9 @@ def _scale(numbers: FloatArray, how: Numbers) -> tuple[FloatArray, FloatArray]:
     return low, spread
 
 
-def _most_common(column: Any, most: int) -> tuple[str, ...]:
-    counts = Counter(value for value in column.tolist() if value is not None)
+def _most_common(table: Table, column: int, most: int) -> tuple[str, ...]:
+    counts: Counter[str] = Counter()
+    found = np.bincount(table.codes[:, column] + 1, minlength=len(table.texts[column]) + 1)[1:]
+    for text, count in zip(table.texts[column], found.tolist(), strict=True):
+        counts[text] += count
     return tuple(sorted(counts, key=lambda level: (-counts[level], level))[:most])
-
-
-def _codes(column: Any, levels: tuple[str, ...]) -> Any:
-    import pandas as pd
-
-    return pd.Index(levels, dtype=object).get_indexer(pd.Index(column, dtype=object)) + 1

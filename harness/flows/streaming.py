@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from harness.meter import Stopwatch
 
 if TYPE_CHECKING:
     from harness.contract import FloatArray
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,19 @@ def probabilities(detector: Detector, pieces: Iterable[Table]) -> Iterator[Float
     """[flows of the piece, labels] for each piece; windows reach back into the pieces before."""
     reader = detector.reader
     last = np.zeros((reader.window - 1, reader.preprocessor.width))
-    for piece in pieces:
-        features = reader.preprocessor.features(piece)
+    for features in ahead(map(reader.preprocessor.features, pieces)):
         yield detector.probabilities(after(last, features, reader.window))
         if reader.window > 1:
             last = np.concatenate([last, features])[len(features) :]
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, the next one made by a thread while the last is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def stream(detector: Detector, pieces: Iterable[Table], answers: Path | None = None) -> Streamed:

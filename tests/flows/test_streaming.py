@@ -14,6 +14,7 @@ from harness.errors import DataError
 from harness.flows import csv_file
 from harness.flows.csv_file import pieces
 from harness.flows.streaming import probabilities, stream
+from harness.flows.table import Table, joined
 from harness.models.tabular import Tabular, TabularConfig
 from tests.flows.generated import COLUMNS, inputs, rows
 
@@ -32,6 +33,10 @@ def written(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 def lines(count: int) -> str:
     return "".join(f"{a},{b},{c}\n" for a, b, c in rows(count, 7))
+
+
+def texts(table: Table) -> list[str]:
+    return [table.texts[0][code] for code in table.codes[:, 0]]
 
 
 def detector(folder: Path, window: int = 1) -> Tabular:
@@ -64,12 +69,32 @@ def test_columns_are_found_by_name_and_values_are_cleaned(written: Callable[[byt
     path = written(b"\xef\xbb\xbf protocol,other, seconds ,bytes\r\n tcp ,x,Infinity,1\r\n,y,NaN,-5\r\n")
     (piece,) = pieces(path, COLUMNS)
     assert np.array_equal(piece.numbers, [[1, np.nan], [-5, np.nan]], equal_nan=True)
-    assert piece.categories.tolist() == [["tcp"], [""]]
+    assert texts(piece) == ["tcp", ""]
 
 
 def test_without_names_the_columns_stand_first(written: Callable[[str], Path]) -> None:
     (piece,) = pieces(written("1,2,tcp,normal,20\n"), COLUMNS, header=False)
-    assert (piece.numbers.tolist(), piece.categories.tolist()) == ([[1, 2]], [["tcp"]])
+    assert (piece.numbers.tolist(), texts(piece)) == ([[1, 2]], ["tcp"])
+
+
+def test_a_category_means_the_same_in_every_piece(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(HEADER + "1,2,tcp\n1,2,udp\n1,2, udp \n1,2,icmp\n1,2,tcp\n")
+    monkeypatch.setattr(csv_file, "PIECE_BYTES", 30)
+    several = list(pieces(path, COLUMNS))
+    assert len(several) > 1
+    assert texts(joined(several)) == ["tcp", "udp", "udp", "icmp", "tcp"]
+
+
+def test_what_is_wrong_in_a_later_piece_is_said(
+    written: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "PIECE_BYTES", 1000)
+    path = written(HEADER + lines(100) + "many,1,tcp\n")
+    with pytest.raises(DataError, match="many"):
+        stream(detector(tmp_path), pieces(path, COLUMNS), tmp_path / "answers.csv")
+    assert not (tmp_path / "answers.csv").exists()
 
 
 @pytest.mark.parametrize(
