@@ -35,8 +35,6 @@ class DataSet:
     layout: Layout
     families: Mapping[str, str] = field(default_factory=dict)
     """Type of attack → family; a type that is not named is a family of its own."""
-    order_has_meaning: bool = False
-    """True if flows stand in the order of time."""
     licence: str
     citation: str
     url: str
@@ -149,6 +147,10 @@ _NETFLOW_2 = (
     "NUM_PKTS_256_TO_512_BYTES NUM_PKTS_512_TO_1024_BYTES NUM_PKTS_1024_TO_1514_BYTES TCP_WIN_MAX_IN TCP_WIN_MAX_OUT "
     "ICMP_TYPE ICMP_IPV4_TYPE DNS_QUERY_ID DNS_QUERY_TYPE DNS_TTL_ANSWER FTP_COMMAND_RET_CODE"
 )
+_NETFLOW_3 = "".join(
+    f" {way}_IAT_{what}" for way in ("SRC_TO_DST", "DST_TO_SRC") for what in ("MIN", "MAX", "AVG", "STDDEV")
+)
+"""What version 3 adds, besides the times of a flow (Luay et al. 2025)."""
 _NETFLOW_CATEGORIES = (
     "IPV4_SRC_ADDR IPV4_DST_ADDR L4_SRC_PORT L4_DST_PORT PROTOCOL L7_PROTO TCP_FLAGS CLIENT_TCP_FLAGS SERVER_TCP_FLAGS "
     "ICMP_TYPE ICMP_IPV4_TYPE DNS_QUERY_TYPE FTP_COMMAND_RET_CODE"
@@ -174,14 +176,13 @@ def _netflow(name: str, title: str, files: tuple[str, ...], rows: int, *, versio
         folder=name.replace("-", "_"),
         sources=(Source("all", files, rows),),
         layout=Layout(
-            columns=_columns(_NETFLOW_2, _NETFLOW_CATEGORIES),
+            columns=_columns(_NETFLOW_2 + (_NETFLOW_3 if timed else ""), _NETFLOW_CATEGORIES),
             kind="Attack",
             benign="Benign",
             label="Label",
             roles=_NETFLOW_ROLES,
             time="FLOW_START_MILLISECONDS" if timed else "",
         ),
-        order_has_meaning=timed,
         licence="free for academic research with citation",
         citation=_NETFLOW_CITATION,
         url=_NETFLOW_URL,
@@ -189,47 +190,51 @@ def _netflow(name: str, title: str, files: tuple[str, ...], rows: int, *, versio
     )
 
 
+# The columns of the corrected files, without what names a flow, its hosts, or what was attempted (which is a label).
 _CIC = (
-    "Destination Port,Flow Duration,Total Fwd Packets,Total Backward Packets,Total Length of Fwd Packets,"
-    "Total Length of Bwd Packets,Fwd Packet Length Max,Fwd Packet Length Min,Fwd Packet Length Mean,Fwd "
-    "Packet Length Std,"
-    "Bwd Packet Length Max,Bwd Packet Length Min,Bwd Packet Length Mean,Bwd Packet Length Std,Flow "
-    "Bytes/s,Flow Packets/s,"
-    "Flow IAT Mean,Flow IAT Std,Flow IAT Max,Flow IAT Min,Fwd IAT Total,Fwd IAT Mean,Fwd IAT Std,Fwd IAT "
-    "Max,Fwd IAT Min,"
-    "Bwd IAT Total,Bwd IAT Mean,Bwd IAT Std,Bwd IAT Max,Bwd IAT Min,Fwd PSH Flags,Bwd PSH Flags,Fwd URG "
-    "Flags,Bwd URG Flags,"
-    "Fwd Header Length,Bwd Header Length,Fwd Packets/s,Bwd Packets/s,Min Packet Length,Max Packet Length,"
-    "Packet Length Mean,Packet Length Std,Packet Length Variance,FIN Flag Count,SYN Flag Count,RST Flag Count,"
-    "PSH Flag Count,ACK Flag Count,URG Flag Count,CWE Flag Count,ECE Flag Count,Down/Up Ratio,Average Packet Size,"
-    "Avg Fwd Segment Size,Avg Bwd Segment Size,Subflow Fwd Packets,Subflow Fwd Bytes,Subflow Bwd Packets,"
-    "Subflow Bwd Bytes,"
-    "Init_Win_bytes_forward,Init_Win_bytes_backward,act_data_pkt_fwd,min_seg_size_forward,Active Mean,"
-    "Active Std,Active Max,"
-    "Active Min,Idle Mean,Idle Std,Idle Max,Idle Min"
+    "Src Port,Dst Port,Protocol,Flow Duration,Total Fwd Packet,Total Bwd packets,Total Length of Fwd Packet,"
+    "Total Length of Bwd Packet,Fwd Packet Length Max,Fwd Packet Length Min,Fwd Packet Length Mean,"
+    "Fwd Packet Length Std,Bwd Packet Length Max,Bwd Packet Length Min,Bwd Packet Length Mean,Bwd Packet Length Std,"
+    "Flow Bytes/s,Flow Packets/s,Flow IAT Mean,Flow IAT Std,Flow IAT Max,Flow IAT Min,Fwd IAT Total,Fwd IAT Mean,"
+    "Fwd IAT Std,Fwd IAT Max,Fwd IAT Min,Bwd IAT Total,Bwd IAT Mean,Bwd IAT Std,Bwd IAT Max,Bwd IAT Min,"
+    "Fwd PSH Flags,Bwd PSH Flags,Fwd URG Flags,Bwd URG Flags,Fwd RST Flags,Bwd RST Flags,Fwd Header Length,"
+    "Bwd Header Length,Fwd Packets/s,Bwd Packets/s,Packet Length Min,Packet Length Max,Packet Length Mean,"
+    "Packet Length Std,Packet Length Variance,FIN Flag Count,SYN Flag Count,RST Flag Count,PSH Flag Count,"
+    "ACK Flag Count,URG Flag Count,CWR Flag Count,ECE Flag Count,Down/Up Ratio,Average Packet Size,"
+    "Fwd Segment Size Avg,Bwd Segment Size Avg,Fwd Bytes/Bulk Avg,Fwd Packet/Bulk Avg,Fwd Bulk Rate Avg,"
+    "Bwd Bytes/Bulk Avg,Bwd Packet/Bulk Avg,Bwd Bulk Rate Avg,Subflow Fwd Packets,Subflow Fwd Bytes,"
+    "Subflow Bwd Packets,Subflow Bwd Bytes,FWD Init Win Bytes,Bwd Init Win Bytes,Fwd Act Data Pkts,Fwd Seg Size Min,"
+    "Active Mean,Active Std,Active Max,Active Min,Idle Mean,Idle Std,Idle Max,Idle Min,ICMP Code,ICMP Type,"
+    "Total TCP Flow Time"
 )
-CIC_IDS2017 = DataSet(
-    name="cic-ids2017",
-    title="CIC-IDS2017",
-    folder="cic_ids2017",
-    sources=(Source("all", ("*.csv",), 0),),
-    layout=Layout(
-        columns=tuple(Column(name, "category" if name == "Destination Port" else "number") for name in _CIC.split(",")),
-        kind="Label",
-        benign="BENIGN",
-        roles={"Destination Port": "port"},
-        time="Timestamp",
-    ),
-    order_has_meaning=True,
-    licence="free for research with citation",
-    citation=(
-        "Sharafaldin, Lashkari, Ghorbani (2018): Toward Generating a New Intrusion Detection Dataset. ICISSP "
-        "2018; corrected "
-        "by Liu, Engelen et al. (2022): Error Prevalence in NIDS datasets. IEEE CNS 2022"
-    ),
-    url="https://intrusion-detection.distrinet-research.be/CNS2022/",
-    hint="Use the corrected CSV files (intrusion-detection.distrinet-research.be/CNS2022), with their Timestamp.",
-)
+_CIC_CATEGORIES = {"Src Port", "Dst Port", "Protocol", "ICMP Code", "ICMP Type"}
+_CIC_URL = "https://intrusion-detection.distrinet-research.be/CNS2022/"
+
+
+def _cic(name: str, title: str) -> DataSet:
+    """A set of CICFlowMeter's flows as Liu, Engelen et al. made them anew; an attempt without effect is benign."""
+    return DataSet(
+        name=name,
+        title=title,
+        folder=name.replace("-", "_"),
+        sources=(Source("all", ("*.csv",), 0),),
+        layout=Layout(
+            columns=tuple(Column(c, "category" if c in _CIC_CATEGORIES else "number") for c in _CIC.split(",")),
+            kind="Label",
+            benign="BENIGN",
+            benign_ending=" - Attempted",
+            roles={"Src Port": "port", "Dst Port": "port"},
+            time="Timestamp",
+        ),
+        licence="free for research with citation",
+        citation=(
+            "Sharafaldin, Lashkari, Ghorbani (2018): Toward Generating a New Intrusion Detection Dataset. ICISSP 2018; "
+            "corrected by Liu, Engelen et al. (2022): Error Prevalence in NIDS datasets. IEEE CNS 2022"
+        ),
+        url=_CIC_URL,
+        hint=f"Use the corrected CSV files ({_CIC_URL.removeprefix('https://')}); the first ones have known errors.",
+    )
+
 
 DATA_SETS = (
     _nsl_kdd(
@@ -244,5 +249,6 @@ DATA_SETS = (
     _netflow("nf-unsw-nb15-v2", "NF-UNSW-NB15-v2", ("NF-UNSW-NB15-v2.csv",), 2_390_275, version=2),
     _netflow("nf-cse-cic-ids2018-v2", "NF-CSE-CIC-IDS2018-v2", ("NF-CSE-CIC-IDS2018-v2.csv",), 0, version=2),
     _netflow("nf-unsw-nb15-v3", "NF-UNSW-NB15-v3", ("NF-UNSW-NB15-v3.csv",), 0, version=3),
-    CIC_IDS2017,
+    _cic("cic-ids2017", "CIC-IDS2017"),
+    _cic("cse-cic-ids2018", "CSE-CIC-IDS2018"),
 )

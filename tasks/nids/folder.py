@@ -8,6 +8,8 @@ train: train.csv          # an official pair …
 test: test.csv
 file: flows.csv           # … or one file that is cut at 70 % of its time
 time: start
+types: true               # name the type of an attack, and not only that it is one
+window: 8                 # each flow with those before it, where there is a time
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from harness.contract import Column, DataStatus, Places
 from harness.errors import DataError
 from tasks.nids import splits
 from tasks.nids.splits import Parts
-from tasks.nids.table import Flows, Layout, read
+from tasks.nids.table import Layout, read
 from tasks.nids.task import FlowTask
 
 SCHEMA_FILE = "flows.yaml"
@@ -45,6 +47,8 @@ class FlowsFile(pydantic.BaseModel):
     test: str = ""
     file: str = ""
     time: str = ""
+    types: bool = False
+    window: Annotated[int, pydantic.Field(default=1, ge=1, le=512)]
     description: str = "Flows of a user's own."
     licence: str = "unknown"
 
@@ -59,12 +63,19 @@ def folder_task(path: Path) -> FlowTask:
             f"{schema}: name `train` and `test`, or `file` and the column `time` that it is cut by",
             hint="A draw at random would put neighbours of one attack on both sides.",
         )
+    if pair and said.window > 1:
+        raise DataError(f"{schema}: a `window` needs flows in the order of their `time`, in one `file`")
     columns = (
         *(Column(name, "number") for name in said.numbers),
         *(Column(name, "category") for name in said.categories),
     )
     if not columns:
         raise DataError(f"{schema}: there are no `numbers` and no `categories`")
+    names = [column.name for column in columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{schema}: the columns {', '.join(twice)} are named twice")
+    if said.kind in names:
+        raise DataError(f"{schema}: {said.kind} is the answer, and cannot be a feature", hint="Take it out.")
     layout = Layout(columns=columns, kind=said.kind, benign=said.benign, time=said.time)
     return FlowTask(
         name=f"nids:{path.name if path.is_dir() else path.parent.name}",
@@ -72,6 +83,8 @@ def folder_task(path: Path) -> FlowTask:
         columns=columns,
         parts=partial(_pair if pair else _timed, schema.parent, said, layout),
         status_of=partial(_here, schema.parent),
+        names_families=said.types,
+        window=said.window,
         licence=said.licence,
         citation="",
     )
@@ -105,11 +118,5 @@ def _pair(folder: Path, said: FlowsFile, layout: Layout, places: Places) -> Part
 
 
 def _timed(folder: Path, said: FlowsFile, layout: Layout, places: Places) -> Parts:
-    with_time = Layout(columns=(*layout.columns, Column(said.time, "number")), kind=layout.kind, benign=layout.benign)
-    flows = read(folder / said.file, with_time)
-    times = flows.features[said.time]
-    if times.isna().any():
-        line = int(times.isna().to_numpy().argmax()) + 2
-        raise DataError(f"{folder / said.file}:{line}: {said.time} is missing")
-    kept = flows.features if said.time in said.numbers else flows.features.drop(columns=said.time)
-    return splits.chronological(Flows(kept, flows.kinds, flows.mended), times.to_numpy())
+    path = folder / said.file
+    return splits.in_time(read(path, splits.with_time(layout)), layout, str(path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 from harness.contract import Column, DataStatus, Places
 from harness.errors import DataError
@@ -13,7 +12,7 @@ from tasks.nids import splits
 from tasks.nids.catalogue import DATA_SETS, DataSet, Source
 from tasks.nids.files import candidates, check_is_no_impostor, check_rows, found
 from tasks.nids.splits import Parts
-from tasks.nids.table import Flows, Layout, part, read
+from tasks.nids.table import Flows, part, read
 from tasks.nids.task import FlowTask
 
 RANDOM = "random split"
@@ -52,15 +51,18 @@ def _tasks(data_set: DataSet) -> Iterator[FlowTask]:
         plain = replace(plain, marks=(FILE_ORDER,), dropped=("address", "identifier"), parts=partial(_last, data_set))
         yield plain
         yield _variant(plain, "no-ports", "Without ports.", dropped=("address", "identifier", "port"))
+        yield _variant(plain, "families", _types_say, names_families=True)
         yield _variant(plain, f"window-{_WINDOW}", _window_says, window=_WINDOW, on_request=True)
     else:
         plain = replace(plain, dropped=("address", "identifier", "time"), parts=partial(_timed, data_set))
         yield plain
         no_ports = ("address", "identifier", "time", "port")
         yield _variant(plain, "no-ports", "Without ports.", dropped=no_ports)
+        yield _variant(plain, "families", _types_say, names_families=True)
         yield _variant(plain, f"window-{_WINDOW}", _window_says, window=_WINDOW)
 
 
+_types_say = "Names the type of the attack."
 _window_says = f"Each flow comes with the {_WINDOW - 1} before it."
 
 
@@ -203,22 +205,6 @@ def _last(data_set: DataSet, places: Places) -> Parts:
 
 
 def _timed(data_set: DataSet, places: Places) -> Parts:
-    import pandas as pd
-
     layout = data_set.layout
-    with_time = _with_time(layout)
-    flows = _read(replace(data_set, layout=with_time), "all", places)
-    times = flows.features[layout.time]
-    if with_time.columns[-1].kind == "category":
-        times = pd.to_datetime(times, errors="coerce", format="mixed")
-    if times.isna().any():
-        line = int(times.isna().to_numpy().argmax()) + 2
-        raise DataError(f"{layout.time} is missing or no time, first at line {line}", hint=data_set.hint)
-    kept = Flows(flows.features.drop(columns=layout.time), flows.kinds, flows.mended)
-    return splits.chronological(kept, times.to_numpy())
-
-
-def _with_time(layout: Layout) -> Layout:
-    """The layout with its time as one more column: milliseconds are numbers, `Timestamp` is text."""
-    kind: Literal["number", "category"] = "number" if layout.time.isupper() else "category"
-    return replace(layout, columns=(*layout.columns, Column(layout.time, kind)))
+    flows = _read(replace(data_set, layout=splits.with_time(layout)), "all", places)
+    return splits.in_time(flows, layout, data_set.title)

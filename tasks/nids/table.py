@@ -27,6 +27,8 @@ class Layout:
     """The column that names the type of attack."""
     benign: str
     """What that column says of benign flows."""
+    benign_ending: str = ""
+    """Types that end so are benign as well; empty where there are none."""
     names: tuple[str, ...] = ()
     """All columns in order, for files without a header; empty where the first line has the names."""
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -72,9 +74,13 @@ def read(path: Path, layout: Layout) -> Flows:
         for column in layout.columns
     }
     kinds = table[layout.kind].str.strip()
-    flows = Flows(pd.DataFrame(features), ["" if kind == layout.benign else kind for kind in kinds], mended)
+    flows = Flows(pd.DataFrame(features), ["" if _is_benign(kind, layout) else kind for kind in kinds], mended)
     _check_labels(path, layout, table, flows)
     return flows
+
+
+def _is_benign(kind: str, layout: Layout) -> bool:
+    return kind == layout.benign or bool(layout.benign_ending and kind.endswith(layout.benign_ending))
 
 
 def part(flows: Flows, rows: Any) -> Flows:

@@ -74,7 +74,7 @@ def test_of_unsw_the_missing_half_is_named_and_the_draw_is_badged(data_root: Pat
     assert "id" not in {column.name for column in workload.inputs.request.columns}
 
 
-def test_a_policy_takes_columns_out_and_is_another_task(data_root: Path, tmp_path: Path) -> None:
+def test_a_policy_takes_columns_out_and_is_another_task() -> None:
     plain, without = registry.task("nids/nf-unsw-nb15-v3"), registry.task("nids/nf-unsw-nb15-v3/no-ports")
     assert "port" in set(without.dropped) - set(plain.dropped)  # type: ignore[attr-defined]
     assert {"address", "time"} <= set(plain.dropped)  # type: ignore[attr-defined]
@@ -86,6 +86,34 @@ def test_flows_in_time_order_are_cut_and_not_drawn(folder: Callable[..., Path], 
     path = folder(SCHEMA + "file: flows.csv\ntime: seconds\n", flows=HEADER + "".join(rows))
     workload = load(f"nids:{path}", tmp_path, tmp_path)
     assert [example.input[1] for example in workload.examples] == list(range(70, 100))
+
+
+def test_a_folder_can_have_dates_windows_and_types_to_name(folder: Callable[..., Path], tmp_path: Path) -> None:
+    rows = [f"{i},1,tcp,{('normal', 'scan', 'dos')[i % 3]},2017-07-03 09:{i % 60:02}:00.5\n" for i in range(50)]
+    schema = SCHEMA + "file: flows.csv\ntime: at\ntypes: true\nwindow: 3\n"
+    path = folder(schema, flows=HEADER.replace("\n", ",at\n") + "".join(reversed(rows)))
+    workload = load(f"nids:{path}", tmp_path, tmp_path)
+    assert workload.inputs.request.labels == ("benign", "dos", "scan")
+    assert workload.examples[-1].input == [47, 1, "tcp", 48, 1, "tcp", 49, 1, "tcp"]
+
+
+def test_corrected_cic_flows_are_cut_in_time_and_an_attempt_without_effect_is_benign(tmp_path: Path) -> None:
+    task = registry.task("nids/cic-ids2017")
+    names = [column.name for column in task.columns]  # type: ignore[attr-defined]
+    header = ["id", "Flow ID", "Src IP", *names, "Timestamp", "Label", "Attempted Category"]
+    kinds = ["BENIGN", "DoS Hulk", "DoS Hulk - Attempted", "Bot"]
+    rows = [
+        ["1", "a-b", "10.0.0.1", *["1"] * len(names), f"2017-07-03 0{9 - i % 9}:00:00", kinds[i % 4], "-1"]
+        for i in range(40)
+    ]
+    (tmp_path / "nids" / "cic_ids2017").mkdir(parents=True)
+    for day, part in {"monday": rows[:20], "friday": rows[20:]}.items():
+        content = "\r\n".join(",".join(row) for row in [header, *part])
+        (tmp_path / "nids" / "cic_ids2017" / f"{day}.csv").write_text(content)
+    facts = load("nids/cic-ids2017", tmp_path, tmp_path).facts
+    assert (facts["train"] + facts["validation"], facts["test"]) == (28, 12)  # type: ignore[operator]
+    families = load("nids/cic-ids2017/families", tmp_path, tmp_path)
+    assert families.inputs.request.labels == ("benign", "bot", "dos hulk")
 
 
 def test_a_window_ends_with_its_flow(tmp_path: Path) -> None:
@@ -137,6 +165,11 @@ def test_marks_line_ends_missing_and_infinite_values(folder: Callable[..., Path]
         ("- x\n", TRAIN, "the file: Input should be"),
         (PAIR + "x: [", TRAIN, "is no YAML"),
         (PAIR.replace("test.csv", "gone.csv"), TRAIN, "there is no file"),
+        (PAIR.replace("proto]", "attack]"), TRAIN, "attack is the answer"),
+        (PAIR.replace("proto]", "bytes]"), TRAIN, "bytes are named twice"),
+        (PAIR + "window: 8\n", TRAIN, "needs flows in the order of their `time`"),
+        (PAIR, "bytes;seconds;proto;attack\n1;1;tcp;normal\n", "lacks the columns bytes, seconds, proto, attack"),
+        (SCHEMA + "file: test.csv\ntime: at\n", "bytes,seconds,proto,attack,at\n1,1,x,scan,03/07/2017\n", "no time"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(
