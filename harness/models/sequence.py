@@ -192,13 +192,13 @@ class SequenceModel:
         ]
 
     def phases(self) -> Work:
-        """Classifying a sequence, and a training step of a batch of the greatest length."""
+        """Classifying a sequence, a training step of a batch of the greatest length, and both at further lengths."""
         from harness.efficiency.work import Stage
-        from harness.sequence.work import TRAIN, classify_stage, train_step
+        from harness.sequence.work import TRAIN, classify_stage, stages_at_lengths, train_step
 
         model = self._on_cpu()
         step = train_step(model, self._made, self._config.train_batch_size)
-        stages = classify_stage(model, self._made), Stage(TRAIN, once=step)
+        stages = classify_stage(model, self._made), Stage(TRAIN, once=step), *stages_at_lengths(self._made)
         return Work(stages, (Tally(TRAIN, examples=self._steps),))
 
     def findings(self) -> Mapping[str, str | int | float]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
+from harness.efficiency.at_lengths import ANSWER, BATCH, LENGTHS
+from harness.efficiency.at_lengths import TRAIN as TRAIN_ON
 from harness.efficiency.ledger import Memory, Phase
 from harness.efficiency.trace import trace, trace_growing
 from harness.efficiency.training import trace_training
@@ -25,15 +28,27 @@ FIRST_LENGTH, LAST_LENGTH = 4096, 16384
 def classify_stage(model: Backbone, made: Architecture) -> Stage:
     """One example by its symbols, at three lengths, or at the greatest alone where a longer one takes other calls."""
     counted = [(n, trace_growing(model, partial(_arguments, made, n), phase=CLASSIFY)) for n in _lengths(made)]
-    weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
     sides = 2 if made.pair else 1
     return Stage(
         CLASSIFY,
         prompt=tuple((sides * n, phase) for n, phase in counted),
-        memory=Memory(weights_bytes=weights),
+        memory=Memory(weights_bytes=_weights_bytes(model)),
         hidden_size=made.width,
         heads=made.heads,
     )
+
+
+def stages_at_lengths(made: Architecture) -> tuple[Stage, Stage]:
+    """Answering and training on a batch at each of `at_lengths.LENGTHS`, by a model that is made for that length."""
+    answered, trained, weights = [], [], 0
+    for n in LENGTHS:
+        longer = replace(made, length=n)
+        model = Backbone(longer)
+        weights = _weights_bytes(model)
+        answered.append((n, classify(model.eval(), longer, BATCH, n)))
+        trained.append((n, train_step(model, longer, BATCH)))
+    memory = Memory(weights_bytes=weights)
+    return Stage(ANSWER, prompt=tuple(answered), memory=memory), Stage(TRAIN_ON, prompt=tuple(trained), memory=memory)
 
 
 def train_step(model: Backbone, made: Architecture, batch: int, n: int | None = None) -> Phase:
@@ -70,6 +85,10 @@ def _mixer_alone(made: Architecture, n: int, length: int) -> tuple[float, int]:
     phase = trace(mixer, {"x": torch.empty(1, n, made.width)}, phase="mix")
     own = sum(o.count * o.flops for o in phase.operations if not (o.kind == "matmul" and o.weight_bytes))
     return own, phase.peak_bytes
+
+
+def _weights_bytes(model: Backbone) -> int:
+    return sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
 
 
 def _lengths(made: Architecture) -> list[int]:
