@@ -61,7 +61,8 @@ def by_basis(entries: Sequence[Entry], priced: Mapping[str, Mapping[str, Any]]) 
 def prices(database: Database, rows: Sequence[Mapping[str, Any]], on: Reference) -> dict[str, dict[str, Any]]:
     """The three columns of each run (rows of `harness.store.read`), by run."""
     works = read_work.works(database, [row["run"] for row in rows])
-    return {row["run"]: run_prices.columns(row, works.get(row["run"]), on) for row in rows}
+    columns = run_prices.columns_of([(row, works.get(row["run"])) for row in rows], on)
+    return {row["run"]: found for row, found in zip(rows, columns, strict=True)}
 
 
 def cells(price: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from harness.efficiency.roofline import Roofline, roofline
 from harness.efficiency.roofline_chart import DARK, LIGHT, chart
 
 if TYPE_CHECKING:
-    from harness.efficiency.serving import Side
+    from harness.efficiency.rates import Side
 
 _NAMED = 3
 

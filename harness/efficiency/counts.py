@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.efficiency.ledger import Operation, Phase
-from harness.efficiency.products import Products
+from harness.efficiency.products import MATRIX_UNITS, Products, element_bytes
 from harness.efficiency.tiling import FloatArray
 
 Mask = npt.NDArray[np.bool_]
+_FIELDS = ("count", "flops", "bytes_read", "bytes_written", "weight_bytes")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,32 @@ class Placed:
     accelerators: int = 1
     allreduce_bytes: float = 0.0
     """Of one all-reduce: batch · tokens · hidden size · element size."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Phases of the same operations in other amounts, such as a model's encoding at several lengths."""
+
+    operations: Sequence[Operation]
+    """Only their kind, dtype and element size count."""
+    amounts: FloatArray
+    """[fields, phases, operations]: calls; FLOPs, bytes read, bytes written and bytes of weights of one call."""
+    layers: int
+    accelerators: int
+    allreduce_bytes: FloatArray
+    """[phases]"""
+
+    @classmethod
+    def of(cls, placed: Placed) -> Block:
+        """A single phase."""
+        operations = placed.phase.operations
+        amounts = amounts_of(operations)[:, None, :]
+        return cls(operations, amounts, placed.phase.layers, placed.accelerators, np.array([placed.allreduce_bytes]))
+
+
+def amounts_of(operations: Sequence[Operation]) -> FloatArray:
+    """[fields, operations], as in `Block`."""
+    return np.array([[getattr(o, name) for o in operations] for name in _FIELDS], float)
 
 
 @dataclass(frozen=True)
@@ -52,27 +79,43 @@ class Counts:
 
     @classmethod
     def of(cls, placed: Sequence[Placed]) -> Counts:
-        operations = [o for p in placed for o in p.phase.operations]
-        owner = np.repeat(np.arange(len(placed)), [len(p.phase.operations) for p in placed])
-        accelerators = np.array([p.accelerators for p in placed], float)
-        kinds, kind = _numbered([o.kind for o in operations])
-        dtypes, dtype = _numbered([o.dtype for o in operations])
+        return cls.joined([Block.of(one) for one in placed])
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Block]) -> Counts:
+        """The phases of all blocks, in their order."""
+        phases = [block.amounts.shape[1] for block in blocks]
+        owner = np.repeat(np.arange(sum(phases)), np.repeat([len(block.operations) for block in blocks], phases))
+        flat = [block.amounts.reshape(len(_FIELDS), -1) for block in blocks]
+        count, flops, read, written, weights = np.concatenate([np.empty((len(_FIELDS), 0)), *flat], axis=1)
+        accelerators = np.repeat(np.array([block.accelerators for block in blocks], float), phases)
+        kinds, kind = _numbered(blocks, "kind")
+        dtypes, dtype = _numbered(blocks, "dtype")
+        element = _repeated([[element_bytes(o) for o in block.operations] for block in blocks], phases)
         return cls(
-            count=_field(operations, "count"),
-            flops=_field(operations, "flops"),
-            read=_field(operations, "bytes_read"),
-            written=_field(operations, "bytes_written"),
-            weights=_field(operations, "weight_bytes"),
+            count=count,
+            flops=flops,
+            read=read,
+            written=written,
+            weights=weights,
             kinds=kinds,
             kind=kind,
             dtypes=dtypes,
             dtype=dtype,
             owner=owner,
             shares=accelerators[owner],
-            products=Products.of(operations, accelerators[owner]),
-            layers=np.array([p.phase.layers for p in placed], float),
+            products=Products.of(
+                flops=flops,
+                read=read - weights,
+                written=written,
+                element=element,
+                with_weights=_among(("matmul",), kinds)[kind] & (weights > 0),
+                others=_among(MATRIX_UNITS, kinds)[kind],
+                accelerators=accelerators[owner],
+            ),
+            layers=np.repeat(np.array([block.layers for block in blocks], float), phases),
             accelerators=accelerators,
-            allreduce_bytes=np.array([p.allreduce_bytes for p in placed], float),
+            allreduce_bytes=np.concatenate([np.empty(0), *(block.allreduce_bytes for block in blocks)]),
         )
 
     def __len__(self) -> int:
@@ -80,8 +123,7 @@ class Counts:
 
     def are(self, kinds: Collection[str]) -> Mask:
         """Which operations are of one of these kinds [operations]."""
-        chosen: Mask = np.array([kind in kinds for kind in self.kinds], bool)[self.kind]
-        return chosen
+        return _among(kinds, self.kinds)[self.kind]
 
     def by_phase(self, amounts: FloatArray) -> FloatArray:
         """Sums of amounts [operations] over the operations of each phase [phases]."""
@@ -89,10 +131,19 @@ class Counts:
         return sums
 
 
-def _field(operations: Sequence[Operation], name: str) -> FloatArray:
-    return np.array([getattr(o, name) for o in operations], float)
+def _among(chosen: Collection[str], names: Sequence[str]) -> Mask:
+    return np.array([name in chosen for name in names], bool)
 
 
-def _numbered(names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
-    different = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return tuple(different), np.array([different[name] for name in names], np.intp)
+def _numbered(blocks: Sequence[Block], field: str) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
+    """The different names that operations have in a field, and which of them each operation has."""
+    numbers: dict[str, int] = {}
+    of_blocks = [[numbers.setdefault(getattr(o, field), len(numbers)) for o in block.operations] for block in blocks]
+    return tuple(numbers), _repeated(of_blocks, [block.amounts.shape[1] for block in blocks]).astype(np.intp)
+
+
+def _repeated(rows: Sequence[Sequence[float]], times: Sequence[int]) -> FloatArray:
+    """Each row so many times, one after the other."""
+    return np.concatenate(
+        [np.empty(0), *(np.tile(np.array(row, float), n) for row, n in zip(rows, times, strict=True))]
+    )

@@ -7,10 +7,10 @@ activations in and out, times the stack's pointwise factor. So a traced ledger a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.efficiency.ledger import Operation
 from harness.efficiency.tiling import FloatArray, divided_matmul
@@ -30,26 +30,33 @@ class Products:
     """In and out of a product with weights, whole on every accelerator; out of attention and convolutions, divided."""
 
     @classmethod
-    def of(cls, operations: Sequence[Operation], accelerators: FloatArray) -> Products:
-        """`accelerators` [operations]: how many share each."""
-        m, n, k = np.array([_shape(o) for o in operations], float).reshape(-1, 3).T
+    def of(
+        cls,
+        *,
+        flops: FloatArray,
+        read: FloatArray,
+        written: FloatArray,
+        element: FloatArray,
+        with_weights: npt.NDArray[np.bool_],
+        others: npt.NDArray[np.bool_],
+        accelerators: FloatArray,
+    ) -> Products:
+        """Arrays [operations]: FLOPs, bytes read beside the weights and written; bytes of an element of an activation;
+        whether it is a product with weights, or uses the matrix units at all; and how many accelerators share it.
+
+        (m, n, k) follow from the counts: 2·m·n·k FLOPs, m·k elements read beside the weights, m·n written.
+        """
+        are = with_weights & (read > 0) & (written > 0) & (flops > 0)
+        m, n, k = np.zeros((3, len(flops)))
+        reads, writes = read[are] / element[are], written[are] / element[are]
+        # Counts that were interpolated are not whole to the last bit, and a row too many is another tile.
+        m[are] = np.round(2.0 * reads * writes / flops[are], 3)
+        n[are], k[are] = np.round(writes / m[are], 3), np.round(reads / m[are], 3)
         share_n, share_k = divided_matmul(n, k, accelerators)
-        element = np.array([_element_bytes(o) for o in operations])
-        others = [o.bytes_written if o.kind in MATRIX_UNITS else 0.0 for o in operations]
-        between = np.where(m > 0, element * m * (n + k), np.array(others) / accelerators)
+        between = np.where(m > 0, element * m * (n + k), np.where(others, written, 0.0) / accelerators)
         return cls(m, share_n, share_k, between)
 
 
-def _shape(operation: Operation) -> tuple[float, float, float]:
-    """(m, n, k) from the counts: 2·m·n·k FLOPs, m·k elements read beside the weights, m·n written."""
-    element = _element_bytes(operation)
-    read, written = (operation.bytes_read - operation.weight_bytes) / element, operation.bytes_written / element
-    if operation.kind != "matmul" or not operation.weight_bytes or read <= 0 or written <= 0 or operation.flops <= 0:
-        return 0.0, 0.0, 0.0
-    # Counts that were interpolated are not whole to the last bit, and a row too many is another tile.
-    m = round(2.0 * read * written / operation.flops, 3)
-    return m, round(written / m, 3), round(read / m, 3)
-
-
-def _element_bytes(operation: Operation) -> float:
+def element_bytes(operation: Operation) -> float:
+    """Of an activation."""
     return operation.element_bytes or _ELEMENT_BYTES.get(operation.dtype, 2.0)

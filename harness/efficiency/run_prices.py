@@ -6,13 +6,14 @@ against each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.efficiency.deployment import expense
 from harness.efficiency.hardware import Hardware
 from harness.efficiency.hardware import hardware as hardware_named
-from harness.efficiency.serving import Price, Reference, Side, price, price_preparing
+from harness.efficiency.rates import Side
+from harness.efficiency.serving import Price, Reference, price_all, price_preparing
 from harness.efficiency.stacks import Stack, stacks
 from harness.efficiency.stacks import stack as stack_named
 from harness.efficiency.work import FEWEST_REPEATS
@@ -71,7 +72,14 @@ def _usual(on: Hardware) -> str:
 
 def columns(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
     """What to show of a run beside its scores; `row` is one of `harness.store.read.runs`."""
-    return {**_idealized(row, work, on), **observed(row)}
+    (found,) = columns_of([(row, work)], on)
+    return found
+
+
+def columns_of(runs: Sequence[tuple[Mapping[str, Any], RunWork | None]], on: Reference) -> list[dict[str, Any]]:
+    """The same of many runs, in their order."""
+    prices = iter(price_all([(work.stages, work.served) for _, work in runs if work is not None], on))
+    return [{**_idealized(row, None if work is None else next(prices), on), **observed(row)} for row, work in runs]
 
 
 def preparing(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
@@ -95,13 +103,12 @@ def preparing(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> di
     }
 
 
-def _idealized(row: Mapping[str, Any], work: RunWork | None, on: Reference) -> dict[str, Any]:
+def _idealized(row: Mapping[str, Any], priced: Price | InputError | None, on: Reference) -> dict[str, Any]:
     found, reason = None, ""
-    if work is not None:
-        try:
-            found = price(work.stages, work.served, on)
-        except InputError as error:
-            reason = error.message
+    if isinstance(priced, InputError):
+        reason = priced.message
+    elif priced is not None:
+        found = priced
     elif row["state"] == "done":
         reason = _why_without_work(row)
     return {

@@ -6,31 +6,21 @@ Preparing (indexing, training) is priced apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 
-from harness.efficiency.counts import Counts
 from harness.efficiency.deployment import minimum_accelerators
-from harness.efficiency.hardware import Hardware
 from harness.efficiency.ledger import Memory, Phase
-from harness.efficiency.pricing import PhaseTable, bounds
-from harness.efficiency.stacks import Stack
-from harness.efficiency.tiling import FloatArray
+from harness.efficiency.rates import Placement, Rated, Side, Unpriced, rated
 from harness.efficiency.usage_phases import placed
 from harness.efficiency.work import Device, Stage, Tally, by_batch
 from harness.errors import InputError
 
-
-@dataclass(frozen=True)
-class Side:
-    """Hardware, and the software on it; without a stack there is a bound and nothing else."""
-
-    hardware: Hardware
-    stack: Stack | None = None
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -134,19 +124,20 @@ def _is_numpy(stage: Stage) -> bool:
     return any(operation.kind == "call" for phase in phases for operation in phase.operations)
 
 
-class Unpriced(InputError):
-    """Work that cannot be priced: a stage that is unknown, or counts that are no numbers."""
-
-
 def price(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference) -> Price:
     """Seconds an example, averaged over all tallies, and the memory that serving needs.
 
     Raises `Unpriced` for a tally whose stage is not among the stages, `MissingNumber` for an unknown number of the
     hardware, `DoesNotFit` if no number of accelerators holds it.
     """
-    used = _used(stages, served)
-    examples = max((sum(t.examples for t in served if t.stage == s.name) for s in used), default=0)
-    return _price(used, served, examples, reference)
+    return _only(price_all([(stages, served)], reference))
+
+
+def price_all(
+    works: Iterable[tuple[Sequence[Stage], Sequence[Tally]]], reference: Reference
+) -> list[Price | InputError]:
+    """The price of each of many runs, or the error that `price` raises: much less work than one after the other."""
+    return _prices([(stages, served, None) for stages, served in works], reference)
 
 
 def price_preparing(stages: Sequence[Stage], preparing: Sequence[Tally], reference: Reference) -> Price:
@@ -154,29 +145,76 @@ def price_preparing(stages: Sequence[Stage], preparing: Sequence[Tally], referen
 
     Raises as `price` does.
     """
-    found = _price(_used(stages, preparing), by_batch(preparing), 1, reference)
+    found = _only(_prices([(stages, by_batch(preparing), 1)], reference))
     # NumPy's stack was tested on searches, so what its error is on indexing nobody knows.
     untested = (replace(stage, error_p90=None) if _is_numpy(stage.stage) else stage for stage in found.stages)
     return replace(found, stages=tuple(untested))
 
 
-def _used(stages: Sequence[Stage], tallies: Sequence[Tally]) -> list[Stage]:
-    """The stages that some tally names."""
-    known = {stage.name for stage in stages}
-    if unknown := [tally.stage for tally in tallies if tally.stage not in known]:
-        raise Unpriced(f"the usage names the stage {unknown[0]!r}, which the model does not describe")
-    return [stage for stage in stages if any(tally.stage == stage.name for tally in tallies)]
+def _only(found: Sequence[Price | InputError]) -> Price:
+    (one,) = found
+    if isinstance(one, InputError):
+        raise one
+    return one
 
 
-def _price(used: Sequence[Stage], tallies: Sequence[Tally], examples: int, reference: Reference) -> Price:
-    """Seconds of all tallies, over so many examples."""
-    accelerators = _accelerators(used, tallies, reference)
+@dataclass(frozen=True)
+class _Asked:
+    """A run to be priced: the stages that it used, and over how many examples its seconds are averaged."""
+
+    placements: Sequence[Placement]
+    accelerators: int
+    examples: int
+
+
+def _prices(
+    works: Sequence[tuple[Sequence[Stage], Sequence[Tally], int | None]], reference: Reference
+) -> list[Price | InputError]:
+    """Seconds of all tallies of each work, over so many examples, or as many as its most used stage had."""
+    asked = [_or_error(_ask, *work, reference) for work in works]
+    placements = [placement for one in asked if isinstance(one, _Asked) for placement in one.placements]
+    seconds = iter(rated(placements, reference.side))
+    return [
+        _or_error(_price, one, [next(seconds) for _ in one.placements]) if isinstance(one, _Asked) else one
+        for one in asked
+    ]
+
+
+def _or_error(make: Callable[..., T], *arguments: Any) -> T | InputError:
+    try:
+        return make(*arguments)
+    except InputError as error:
+        return error
+
+
+def _ask(stages: Sequence[Stage], tallies: Sequence[Tally], examples: int | None, reference: Reference) -> _Asked:
+    by_stage: dict[str, list[Tally]] = {}
+    for tally in tallies:
+        by_stage.setdefault(tally.stage, []).append(tally)
+    if unknown := by_stage.keys() - {stage.name for stage in stages}:
+        raise Unpriced(f"the usage names the stage {min(unknown)!r}, which the model does not describe")
+    used = [stage for stage in stages if stage.name in by_stage]
+    accelerators = _accelerators(used, by_stage, reference)
+    if examples is None:
+        examples = max((sum(tally.examples for tally in found) for found in by_stage.values()), default=0)
+    return _Asked(
+        placements=[
+            Placement(stage, by_stage[stage.name], accelerators if stage.device == "accelerator" else 1)
+            for stage in used
+        ],
+        accelerators=accelerators,
+        examples=examples,
+    )
+
+
+def _price(asked: _Asked, seconds: Sequence[Rated | InputError]) -> Price:
+    used = [placement.stage for placement in asked.placements]
     return Price(
         stages=tuple(
-            _stage_seconds(stage, [t for t in tallies if t.stage == stage.name], examples, accelerators, reference)
-            for stage in used
+            _stage_seconds(placement, of_all, asked.examples)
+            for placement, of_all in zip(asked.placements, seconds, strict=True)
         ),
-        accelerators=accelerators,
+        accelerators=asked.accelerators,
         weights_bytes=sum(stage.memory.weights_bytes for stage in used),
         kv_bytes_per_token=sum(stage.memory.kv_bytes_per_token for stage in used),
         state_bytes=sum(stage.memory.state_bytes for stage in used),
@@ -185,67 +223,32 @@ def _price(used: Sequence[Stage], tallies: Sequence[Tally], examples: int, refer
     )
 
 
-def _stage_seconds(
-    stage: Stage, tallies: Sequence[Tally], examples: int, accelerators: int, reference: Reference
-) -> StageSeconds:
-    side = reference.side(stage)
-    shared = accelerators if stage.device == "accelerator" else 1
-    counted = _counted(msgspec.msgpack.encode(stage), tuple(tallies), shared)
-    times = counted.times / examples
-    least = bounds(counted.counts, side.hardware)
-    if not np.isfinite(least).all():
-        raise Unpriced(f"a count of the stage {stage.name!r} is no finite number")
-    calibrated = None
-    if side.stack is not None and len(least):
-        seconds = PhaseTable.priced(counted.counts, side.hardware, side.stack).seconds(side.stack.constants)
-        calibrated = float(np.sum(times * np.maximum(seconds, least)))
+def _stage_seconds(placement: Placement, of_all: Rated | InputError, examples: int) -> StageSeconds:
+    if isinstance(of_all, InputError):
+        raise of_all
+    side, calibrated = of_all.side, of_all.calibrated_seconds
     return StageSeconds(
-        name=stage.name,
-        device=stage.device,
+        name=placement.stage.name,
+        device=placement.stage.device,
         hardware=side.hardware.name,
         stack=side.stack.name if side.stack else "",
-        bound_seconds=float(np.sum(times * least)),
-        calibrated_seconds=calibrated,
-        error_p90=side.stack.error_on(side.hardware.name, counted.different) if side.stack else None,
-        stage=stage,
-        tallies=tuple(tallies),
+        bound_seconds=of_all.bound_seconds / examples,
+        calibrated_seconds=None if calibrated is None else calibrated / examples,
+        error_p90=of_all.error_p90,
+        stage=placement.stage,
+        tallies=tuple(placement.tallies),
         examples=examples,
-        accelerators=shared,
+        accelerators=placement.accelerators,
     )
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """What a stage did in a run, on so many accelerators of any kind."""
-
-    counts: Counts
-    times: FloatArray
-    """[phases]: how often each ran, over all examples."""
-    different: tuple[Phase, ...]
-    """One phase of each name and arithmetic."""
-
-
-@lru_cache(maxsize=1000)
-def _counted(stage: bytes, tallies: tuple[Tally, ...], accelerators: int) -> _Counted:
-    """Kept, because a reader who changes the hardware asks for the same again; `stage` is in MessagePack."""
-    found = placed(_stages.decode(stage), tallies, accelerators)
-    different = {(p.phase.name, *sorted({(o.kind, o.dtype) for o in p.phase.operations})): p.phase for p, _ in found}
-    times = np.array([count for _, count in found], float)
-    return _Counted(Counts.of([p for p, _ in found]), times, tuple(different.values()))
-
-
-_stages = msgspec.msgpack.Decoder(Stage)
-
-
-def _accelerators(stages: Sequence[Stage], served: Sequence[Tally], reference: Reference) -> int:
+def _accelerators(stages: Sequence[Stage], tallies: Mapping[str, Sequence[Tally]], reference: Reference) -> int:
     """As asked, else the fewest that hold the weights and indexes of all stages, and the longest example."""
     on_device = [stage for stage in stages if stage.device == "accelerator"]
     if not on_device or reference.accelerators:
         return (reference.accelerators or 0) if on_device else 0
     longest = {
-        stage.name: max(
-            (t.prompt_tokens + t.image_tokens + t.output_tokens for t in served if t.stage == stage.name), default=0
-        )
+        stage.name: max(t.prompt_tokens + t.image_tokens + t.output_tokens for t in tallies[stage.name])
         for stage in on_device
     }
     memory = Memory(

@@ -13,6 +13,9 @@ from harness.efficiency.counts import Placed
 from harness.efficiency.ledger import Operation, Phase
 from harness.efficiency.work import UNITS, Counted, Stage, Tally
 
+ACTIVATION_BYTES = {"float32": 4.0, "float64": 8.0}
+"""Of an activation that is reduced over accelerators, by the dtype of a stage; others have two."""
+
 
 def placed(stage: Stage, tallies: Sequence[Tally], accelerators: int) -> list[tuple[Placed, float]]:
     """The phases of a stage's tallies on so many accelerators, with how often each ran over all examples."""
@@ -21,12 +24,12 @@ def placed(stage: Stage, tallies: Sequence[Tally], accelerators: int) -> list[tu
     def prompts(rows: int) -> Counted:
         return tuple((tokens, batched(phase, rows)) for tokens, phase in stage.prompt)
 
-    element = {"float32": 4.0, "float64": 8.0}.get(stage.dtype, 2.0)
+    element = ACTIVATION_BYTES.get(stage.dtype, 2.0)
     found: list[tuple[Placed, float]] = []
     for tally in tallies:
         if (alone := _alone(stage, tally)) is not None:
             found.append((Placed(alone, accelerators), tally.examples))
-        rows, tokens = max(1, tally.batch_rows), _tokens(tally)
+        rows, tokens = max(1, tally.batch_rows), tokens_read(tally)
         if stage.prompt and tokens > tally.cached_tokens:
             counted = prompts(rows) if rows > 1 else stage.prompt
             prompt = _prompt(counted, tokens, tally.cached_tokens, stage.memory.kv_bytes_per_token)
@@ -40,7 +43,7 @@ def placed(stage: Stage, tallies: Sequence[Tally], accelerators: int) -> list[tu
     return found
 
 
-def _tokens(tally: Tally) -> int:
+def tokens_read(tally: Tally) -> int:
     """Tokens that are read of an example: those of the longest of its batch, if it was padded to them."""
     return tally.batch_tokens if tally.batch_rows else tally.prompt_tokens + tally.image_tokens
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 import transformers
 
+from harness.efficiency.counts import Counts, Placed
 from harness.efficiency.hardware import hardware
 from harness.efficiency.language_models import language_model_ledger, load_config
+from harness.efficiency.ledger import Phase
 from harness.efficiency.pricing import bound_seconds
-from harness.efficiency.products import Products
 from harness.efficiency.quantisation import quantisation_of, stored_parameters, weight_only
 from harness.errors import InputError
 from tests.efficiency.small_models import CAUSAL, TEXT
@@ -112,7 +113,7 @@ def test_products_keep_their_shapes():
     """Tiles are priced by rows and columns, which are read off the activations."""
     plain, packed = ledger_of(llama_2()), ledger_of(llama_2(), "int4")
     for name in ("prefill", "decode"):
-        found = [Products.of(x.phase(name).operations, torch.ones(1).numpy()) for x in (plain, packed)]
+        found = [Counts.of([Placed(x.phase(name))]).products for x in (plain, packed)]
         assert (
             (found[0].m == found[1].m).all() and (found[0].n == found[1].n).all() and (found[0].k == found[1].k).all()
         )
@@ -123,7 +124,8 @@ def test_eight_bits_that_are_multiplied_as_such_are_priced_as_such():
     linear = [o for o in ledger.phase("prefill").operations if o.kind == "matmul" and o.dtype == "float8"]
     assert {o.element_bytes for o in linear} == {2.0}, "activations come in float16"
     assert sum(o.count for o in linear) == 32 * 7, "the output layer is kept"
-    assert Products.of(linear, torch.ones(1).numpy()).m.tolist() == [8.0] * len(linear)
+    shapes = Counts.of([Placed(Phase("linear", tuple(linear)))]).products
+    assert shapes.m.tolist() == [8.0] * len(linear)
     assert bound_seconds(ledger.phase("prefill"), H100) < bound_seconds(ledger_of(llama_2()).phase("prefill"), H100)
 
 

@@ -17,9 +17,10 @@ from harness.efficiency.hardware import hardware
 from harness.efficiency.language_models import encoder_ledger, language_model_ledger, load_config
 from harness.efficiency.ledger import Memory, Operation, Phase
 from harness.efficiency.pricing import estimate
+from harness.efficiency.rates import Side, Unpriced
 from harness.efficiency.run_prices import reference
 from harness.efficiency.search_work import candidate, embedding_bag, flat_scan, indexing, posting, query_terms
-from harness.efficiency.serving import Reference, Side, Unpriced, price, price_preparing
+from harness.efficiency.serving import Reference, price, price_preparing
 from harness.efficiency.stacks import stack
 from harness.efficiency.work import Stage, Tally, Work, tallied
 

@@ -16,7 +16,7 @@ SCAN = Operation("scan", "scan", "float32", 1.0, 0.0, 1e9, 1e3)
 def page() -> None:
     from harness.efficiency.hardware import hardware
     from harness.efficiency.ledger import Phase
-    from harness.efficiency.serving import Side
+    from harness.efficiency.rates import Side
     from harness.efficiency.stacks import stack
     from leaderboard import roofline
     from tests.leaderboard.test_roofline import PRODUCT, SCAN
