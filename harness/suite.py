@@ -166,7 +166,8 @@ def _draw(database: Database, task: str, runs: Sequence[LatestScore], metrics: S
         if _can_resample(metrics, columns[run.run], run.n):
             by_count[run.n].append(run.run)
     for n, keys in by_count.items():
-        for key, values in zip(keys, draws(metrics, [columns[key] for key in keys], n), strict=True):
+        found = draws(metrics, [columns[key] for key in keys], n, to_the_last_bit=False)
+        for key, values in zip(keys, found, strict=True):
             drawn.update({(key, name): _shuffled(value, task) for name, value in values.items()})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import fmean
 from typing import Any
@@ -15,9 +15,12 @@ from harness.store import Database, read, reports
 from harness.suite import SuiteRow, averages
 from harness.suite import entries as suite_entries
 from leaderboard import costs, lines
+from leaderboard.kept import once, revision
 from leaderboard.ranked import priced, ranked
 from leaderboard.reported import Reported, gathered
 from leaderboard.rows import Entry
+
+_NAMES_PER_QUERY = 1000
 
 
 @dataclass(frozen=True)
@@ -53,25 +56,54 @@ def _of_task(database: Database, task: str, on: Reference) -> View:
 
 
 def _of_suite(database: Database, suite: Suite, on: Reference) -> View:
+    key = revision(database), suite.name
+    averaged = once(key, lambda: _averaged(database, suite))
+    return once((key, str(on), on.accelerators), lambda: _priced(database, averaged, on))
+
+
+@dataclass(frozen=True)
+class _Averaged:
+    """The averages over a suite with the widest coverage."""
+
+    suite: Suite
+    metric: str
+    rows: Sequence[SuiteRow]
+    runs: Mapping[str, Mapping[str, Any]]
+    """Of all that is averaged: key → row of `harness.store.read.runs`."""
+
+    @property
+    def behind(self) -> dict[str, list[str]]:
+        """The first run of each row → all its runs."""
+        return {row.scores[0].runs[0]: [run for score in row.scores for run in score.runs] for row in self.rows}
+
+
+def _averaged(database: Database, suite: Suite) -> _Averaged:
     metric = suite.metrics[0]
     rows = averages(suite, metric, suite_entries(database, suite, [metric])[metric.name])
     widest = [row for row in rows if row.group == rows[0].group] if rows else []
-    behind = {row.scores[0].runs[0]: [run for score in row.scores for run in score.runs] for row in widest}
-    summaries = {row["run"]: row for task in suite.tasks() for row in read.runs(database, task)}
-    prices = costs.prices(database, [summaries[run] for runs in behind.values() for run in runs], on)
+    found = _Averaged(suite, metric.name, widest, {})
+    keys = [run for runs in found.behind.values() for run in runs]
+    pieces = (keys[first : first + _NAMES_PER_QUERY] for first in range(0, len(keys), _NAMES_PER_QUERY))
+    return replace(found, runs={row["run"]: row for piece in pieces for row in read.runs(database, keys=piece)})
+
+
+def _priced(database: Database, averaged: _Averaged, on: Reference) -> View:
+    prices = costs.prices(database, list(averaged.runs.values()), on)
+    widest, behind = averaged.rows, averaged.behind
     spent: dict[str, dict[str, float]] = {}
     for basis in costs.BASES:
         spent[basis] = {}
         for first, runs in behind.items():
-            each = [_spent(basis, summaries[run], prices[run]) for run in runs]
+            each = [_spent(basis, averaged.runs[run], prices[run]) for run in runs]
             known = [value for value in each if value is not None]
             if len(known) == len(each):
                 spent[basis][first] = sum(known) if basis == "cpu" else fmean(known)
-    found = [_as_entry(row, [summaries[run] for run in behind[row.scores[0].runs[0]]]) for row in widest]
+    found = [_as_entry(row, [averaged.runs[run] for run in behind[row.scores[0].runs[0]]]) for row in widest]
     members = ", ".join(plain(score.member) for score in widest[0].scores) if widest else ""
     covered = f"{widest[0].covered} of {widest[0].members}" if widest else "none"
-    note = f"Mean {metric.name} over {covered} members of {suite.name}: {members}. Milliseconds are their mean."
-    return View(metric.name, found, spent, [], lines.gathered(None, found), behind, note)
+    note = f"Mean {averaged.metric} over {covered} members of {averaged.suite.name}: {members}."
+    note += " Milliseconds are their mean."
+    return View(averaged.metric, found, spent, [], lines.gathered(None, found), behind, note)
 
 
 def _spent(basis: str, run: Mapping[str, Any], price: Mapping[str, Any]) -> float | None:

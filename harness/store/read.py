@@ -18,6 +18,7 @@ from harness.store.schema import (
     AttemptRow,
     BlockRow,
     CostRow,
+    ReportRow,
     RunRow,
     ScoreRow,
     SubmissionRow,
@@ -61,11 +62,16 @@ class RunDetail:
 
 
 def runs(
-    database: Database, task: str | None = None, key: str | None = None, submission: str | None = None
+    database: Database,
+    task: str | None = None,
+    key: str | None = None,
+    submission: str | None = None,
+    keys: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """One flat row for each run: submission, task, state, primary score with interval, costs. Newest first.
 
-    Of one task if `task` names it; of one run if `key` names it; of every version of a submission if that is named.
+    Of one task if `task` names it; of one run, or of a thousand at most, if `key` or `keys` name them; of every version
+    of a submission if that is named.
     """
     prepare, predict = _cost("prepare"), _cost("predict")
     query = (
@@ -134,6 +140,8 @@ def runs(
         query = query.where(TaskRow.name == task)
     if key is not None:
         query = query.where(RunRow.key == key)
+    if keys is not None:
+        query = query.where(RunRow.key.in_(keys))
     if submission is not None:
         query = query.where(SubmissionRow.name == submission)
     with database.reading() as session:
@@ -199,6 +207,25 @@ def submissions(database: Database) -> list[str]:
     query = select(SubmissionRow.name).where(SubmissionRow.id.in_(select(RunRow.submission_id))).distinct()
     with database.reading() as session:
         return sorted(session.scalars(query))
+
+
+def revision(database: Database) -> tuple[object, ...]:
+    """Another one when a run began, ended or was removed, or a submission, a task or reported scores changed.
+
+    Batches and heartbeats of runs under way leave it as it is, so what was read of finished runs can be kept.
+    """
+    sizes = func.sum(func.length(SubmissionRow.licence))
+    marks = [func.sum(case((mark, 1), else_=0)) for mark in (SubmissionRow.floor, SubmissionRow.runs_code)]
+    queries = [
+        select(RunRow.state, func.count()).group_by(RunRow.state).order_by(RunRow.state),
+        select(func.max(RunRow.id)),
+        select(func.max(AttemptRow.id)),
+        select(func.count(), sizes, *marks).select_from(SubmissionRow),
+        select(func.count()).select_from(TaskRow),
+        select(func.count(), func.max(ReportRow.id)).select_from(ReportRow),
+    ]
+    with database.reading() as session:
+        return tuple(tuple(row) for query in queries for row in session.execute(query))
 
 
 def tasks(database: Database) -> list[dict[str, Any]]:
