@@ -157,6 +157,8 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
         found.append("own code")
     if row["floor"]:
         found.append("floor")
+    if row["size_matched"]:
+        found.append("size-matched" if row["size_matched"] == "yes" else "not size-matched")
     if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
     if is_partial(row):

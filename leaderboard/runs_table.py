@@ -166,7 +166,8 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
             width=70,
             help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
             "at its first cost. floor: solves nothing, by its own word. partial: not all examples were asked. "
-            "older run: a later one replaces it.",
+            "older run: a later one replaces it. "
+            "size-matched: as many parameters as the base of its kind, within 10 %.",
         ),
         "Seed": number(width=55, format="%d"),
         "Run": st.column_config.TextColumn(width=115),

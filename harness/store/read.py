@@ -104,6 +104,7 @@ def runs(
             RunRow.coverage,
             RunRow.prepared[HUBNESS].as_float().label("hubness"),
             RunRow.prepared["parameters"].as_float().label("parameters"),
+            RunRow.prepared["size_matched"].as_string().label("size_matched"),
             RunRow.seed,
             RunRow.example_limit,
             prepare.c.cpu_seconds.label("prepare_cpu_seconds"),
