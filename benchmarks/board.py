@@ -1,17 +1,20 @@
-"""How long the landing page takes with many results: `harness serve` and a headless Chromium, cold and warm.
+"""How long the board takes with many results: `harness serve`, headless Chromium, and a database of generated rows.
 
-    python benchmarks/board.py [--runs 16000] [--tasks 20] [--visits 5] [--db kept.db]
+    python benchmarks/board.py [--results 100000] [--submissions 480] [--db kept.db] [--only-task beir/scifact]
 
-Fills a database with generated rows (each submission once on each task, all labelled generated), starts the server
-anew, and opens the board. Cold: the server's first visitor. Warm: the median of later ones, each in a fresh browser
-context. Wall seconds until the table and the chart are drawn, and the processor seconds of the server. Predictions
-and per-example scores, which this page does not read, are left out. Prints one JSON object.
+Fills a database by the law of `board_rows.py`, adds a run with a million examples, serves it, and measures: the landing
+page and a board of each family, first and later visits; other hardware, a filter and a sorted table; the page of the
+long run and what comes over the socket; and the board while eight processes write. Wall seconds from the request or the
+click until the table is drawn and the script has ended, and beside them the processor seconds of the server. `slowdown`
+is how many times longer than its processor time a loop of Python took before and after: what to divide a wall by on a
+machine with other work. Prints one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -22,78 +25,203 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import insert
+from board_rows import LONG_RUN, add_finished_run, add_long_run, fill
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import update
 
-from harness.efficiency.search_work import candidate, posting
-from harness.efficiency.work import Stage, Tally, Work
-from harness.metrics.ranking import DESCRIPTIONS
-from harness.store import Database, open_database
-from harness.store.payload import pack
-from harness.store.schema import CostRow, LedgerRow, RunRow, ScoreRow, SubmissionRow, TaskRow, WorkRow, now
+from harness.store import open_database
+from harness.store.schema import RunRow, now
 
-QUERIES = 300
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+_BOARDS = {
+    "beir": "beir/scifact",
+    "codesearchnet": "codesearchnet/stdlib",
+    "flowlearn": "flowlearn/generated/num-nodes",
+    "lra": "lra/listops",
+    "needle": "needle/single/100",
+    "nids": "nids/simulated",
+}
+_WATCH = """() => {
+  const app = document.querySelector('[data-testid=stApp]');
+  window.ran = false;
+  new MutationObserver(() => { if (app.dataset.testScriptState === 'running') window.ran = true; })
+    .observe(app, {attributes: true});
+}"""
+_ENDED = "() => window.ran && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+_IDLE = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=16_000)
-    parser.add_argument("--tasks", type=int, default=20)
-    parser.add_argument("--visits", type=int, default=5)
+    parser.add_argument("--results", type=int, default=100_000)
+    parser.add_argument("--submissions", type=int, default=480)
+    parser.add_argument("--only-task", default="", help="All results on this task, and only its board is measured.")
+    parser.add_argument("--visits", type=int, default=3)
     parser.add_argument("--db", type=Path, help="Keep the database here, or use the one that is there.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.db or Path(folder) / "results.db"
+        found: dict[str, Any] = {"results": arguments.results, "submissions": arguments.submissions}
         if not path.exists():
-            fill(open_database(str(path), create=True), arguments.runs // arguments.tasks, arguments.tasks)
-        print(
-            json.dumps({"runs": arguments.runs, "tasks": arguments.tasks, **measure(path, arguments.visits)}, indent=2)
-        )
+            begun = time.process_time()
+            database = open_database(str(path), create=True)
+            fill(database, arguments.results, arguments.submissions, only_task=arguments.only_task)
+            if not arguments.only_task:
+                add_long_run(database, 1_000_000)
+            database.close()
+            found["fill_cpu_seconds"] = round(time.process_time() - begun, 1)
+        found["slowdown_before"] = slowdown()
+        with sync_playwright() as driver, served(path) as (address, server):
+            browser = driver.chromium.launch(executable_path=_chromium(), args=_FLAGS)
+            measured = Measured(browser, address, server, arguments.visits)
+            if arguments.only_task:
+                found["board"] = measured.visits(f"/board?task={arguments.only_task}")
+            else:
+                found |= measured.everything(path)
+            browser.close()
+        found["slowdown_after"] = slowdown()
+        print(json.dumps(found, indent=2))
 
 
-def measure(path: Path, visits: int) -> dict[str, Any]:
-    """Seconds of the first visit and of later ones."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as driver, served(path) as (address, server):
-        browser = driver.chromium.launch(executable_path=chromium, args=_FLAGS)
-        cold = visit(browser, address, server)
-        warm = [visit(browser, address, server) for _ in range(visits)]
-        browser.close()
-    return {
-        "cold_wall_seconds": cold[0],
-        "cold_server_cpu_seconds": cold[1],
-        "warm_wall_seconds": round(statistics.median(wall for wall, _ in warm), 2),
-        "warm_server_cpu_seconds": round(statistics.median(cpu for _, cpu in warm), 2),
-    }
+class Measured:
+    """A served board in a browser; each number is (wall seconds, processor seconds of the server)."""
+
+    def __init__(self, browser: Browser, address: str, server: psutil.Process, visits: int) -> None:
+        self._browser, self._address, self._server, self._visits = browser, address, server, visits
+
+    def everything(self, path: Path) -> dict[str, Any]:
+        return {
+            "landing": self.visits("/"),
+            "boards": {family: self.visits(f"/board?task={task}") for family, task in _BOARDS.items()},
+            "interactions": self.interactions(),
+            "long_run": self.visits(f"/run?run={LONG_RUN}"),
+            "eight_writers": self.while_others_write(path),
+        }
+
+    def visits(self, where: str) -> dict[str, Any]:
+        """The first visit, the median of later ones in fresh browser contexts, and the bytes over the socket."""
+        first, *later = [self._visit(where) for _ in range(1 + self._visits)]
+        median = [round(statistics.median(column), 2) for column in zip(*later, strict=True)]
+        return {"first": first[:2], "later": median[:2], "socket_bytes": first[2]}
+
+    def interactions(self) -> dict[str, Any]:
+        page, _ = self._open("/")
+        choose = page.get_by_test_id("stSelectbox").filter(has_text="Reference hardware").locator("input")
+
+        def other_hardware() -> None:
+            choose.fill("H100-SXM")
+            choose.press("Enter")
+
+        def filtered() -> None:
+            words.fill("dense")
+            words.press("Enter")
+
+        found = {"hardware": self._interaction(page, other_hardware)}
+        page.get_by_role("button", name="Filters").click()
+        words = page.get_by_label("Words in name, kind, settings or marks")
+        found["filter"] = self._interaction(page, filtered)
+        page.keyboard.press("Escape")
+        found["sort"] = [_sorted(page), 0.0]
+        page.context.close()
+        return found
+
+    def while_others_write(self, path: Path) -> dict[str, Any]:
+        """Twelve visits while eight processes commit, and how long after its commit a new run is on the board."""
+        stop = multiprocessing.Event()
+        writers = [multiprocessing.Process(target=_write, args=(str(path), n, stop)) for n in range(8)]
+        for writer in writers:
+            writer.start()
+        try:
+            walls = [self._visit(f"/board?task={_BOARDS['lra']}" if n % 2 else "/")[0] for n in range(12)]
+            name = f"generated just now {now():%H%M%S}"
+            database = open_database(str(path), create=False)
+            add_finished_run(database, _BOARDS["lra"], name)
+            database.close()
+            committed = time.perf_counter()
+            page, _ = self._open(f"/board?task={_BOARDS['lra']}")
+            page.get_by_test_id("stDataFrame").locator("canvas td", has_text=name).first.wait_for(state="attached")
+            seen = time.perf_counter() - committed
+            page.context.close()
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
+        return {"walls": walls, "exceptions": 0, "new_row_seen_after_seconds": round(seen, 2)}
+
+    def _visit(self, where: str) -> tuple[float, float, int]:
+        before, begun = cpu_seconds(self._server), time.perf_counter()
+        page, received = self._open(where)
+        spent = time.perf_counter() - begun, cpu_seconds(self._server) - before
+        page.context.close()
+        return round(spent[0], 2), round(spent[1], 2), sum(received)
+
+    def _open(self, where: str) -> tuple[Page, list[int]]:
+        """A page whose table is drawn and whose script has ended, and the sizes of the frames that it got."""
+        page = self._browser.new_context(viewport={"width": 1300, "height": 1400}).new_page()
+        page.set_default_timeout(300_000)
+        received: list[int] = []
+        page.on("websocket", lambda ws: ws.on("framereceived", lambda frame: received.append(len(frame))))
+        page.goto(self._address + where)
+        page.get_by_test_id("stDataFrame").locator("canvas").first.wait_for()
+        page.wait_for_function(_IDLE)
+        assert page.get_by_test_id("stException").count() == 0, page.get_by_test_id("stException").first.text_content()
+        return page, received
+
+    def _interaction(self, page: Page, act: Callable[[], None]) -> list[float]:
+        page.evaluate(_WATCH)
+        before, begun = cpu_seconds(self._server), time.perf_counter()
+        act()
+        page.wait_for_function(_ENDED)
+        spent = [time.perf_counter() - begun, cpu_seconds(self._server) - before]
+        assert page.get_by_test_id("stException").count() == 0
+        return [round(number, 2) for number in spent]
 
 
-def visit(browser: Browser, address: str, server: psutil.Process) -> tuple[float, float]:
-    """Wall seconds until the page is drawn, and the server's processor seconds for it."""
-    context = browser.new_context(viewport={"width": 1300, "height": 1400})
-    context.set_default_timeout(300_000)
-    page = context.new_page()
-    before, begun = cpu_seconds(server), time.perf_counter()
-    page.goto(address)
-    page.get_by_test_id("stDataFrame").locator("canvas").first.wait_for()
-    page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.wait_for()
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    spent = time.perf_counter() - begun, cpu_seconds(server) - before
-    context.close()
-    return round(spent[0], 2), round(spent[1], 2)
+def _sorted(page: Page) -> float:
+    """Seconds from the click on a column's head until another row comes first; the browser does it alone."""
+    table = page.get_by_test_id("stDataFrame").first
+    cell = table.locator("canvas tbody tr").first
+    first = cell.text_content()
+    canvas = table.locator("canvas").first
+    begun = time.perf_counter()
+    for _ in range(2):  # upwards, then downwards: the best may stand first already
+        canvas.click(position={"x": 330, "y": 18}, force=True)
+        page.wait_for_timeout(50)
+        if cell.text_content() != first:
+            break
+    return round(time.perf_counter() - begun, 2)
+
+
+def _write(path: str, number: int, stop: Any) -> None:
+    """Heartbeats of a run under way, as fast as the database takes them."""
+    database = open_database(path, create=False)
+    while not stop.is_set():
+        with database.writing() as session:
+            session.execute(update(RunRow).where(RunRow.id == 1 + number).values(heartbeat=now()))
+        time.sleep(0.02)
+    database.close()
+
+
+def slowdown() -> float:
+    """How many times longer than its processor time a loop takes here and now."""
+    wall, spent = time.perf_counter(), time.process_time()
+    sum(range(20_000_000))
+    return round((time.perf_counter() - wall) / (time.process_time() - spent), 1)
 
 
 def cpu_seconds(server: psutil.Process) -> float:
     times = server.cpu_times()
     return float(times.user + times.system)
+
+
+def _chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @contextmanager
@@ -116,87 +244,6 @@ def served(path: Path) -> Iterator[tuple[str, psutil.Process]]:
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(timeout=30)
-
-
-def fill(database: Database, submissions: int, tasks: int) -> None:
-    """Generated rows: every submission on every task, with six scores, two costs and a counted work each."""
-    random = np.random.Generator(np.random.PCG64(0))
-    work = Work((Stage("search", device="host", each={"postings": posting(), "documents": candidate()}),))
-    ids = [(s, t) for t in range(1, tasks + 1) for s in range(1, submissions + 1)]
-    with database.writing() as session:
-        session.execute(insert(LedgerRow), [{"digest": work.digest, "payload": pack(work.stages)}])
-        session.execute(insert(SubmissionRow), [_submission(s) for s in range(1, submissions + 1)])
-        session.execute(insert(TaskRow), [_task(t) for t in range(1, tasks + 1)])
-        session.execute(insert(RunRow), [_run(i, s, t) for i, (s, t) in enumerate(ids, start=1)])
-        scores, costs, works = [], [], []
-        for run in range(1, len(ids) + 1):
-            scores += _scores(run, random.random(len(DESCRIPTIONS)))
-            costs += _costs(run, random.random(2))
-            tally = Tally("search", QUERIES, postings=int(random.integers(10**5, 10**7)), documents=10**5)
-            works.append(
-                {"run_id": run, "ledger_digest": work.digest, "served": pack([tally]), "preparing": pack([])}
-                | {"observed_n": 10, "observed_examples": 8, "observed_clock": "process CPU", "note": ""}
-                | {f"observed_{which}_seconds": 0.001 for which in ("min", "median", "max")}
-            )
-        session.execute(insert(ScoreRow), scores)
-        session.execute(insert(CostRow), costs)
-        session.execute(insert(WorkRow), works)
-    database.close()
-
-
-def _submission(number: int) -> dict[str, Any]:
-    config = {"name": f"generated {number:05}", "model": {"kind": "bm25", "k1": 0.9, "b": number / 1e5}}
-    return {"id": number, "digest": f"{number:064}", "name": config["name"], "kind": "bm25", "config": config}
-
-
-def _task(number: int) -> dict[str, Any]:
-    return {
-        "id": number,
-        "name": f"generated/{number:03}",
-        "family": "generated",
-        "protocol": "beir-1",
-        "digest": f"{number:064}",
-        "primary_metric": "nDCG@10",
-        "generated": True,
-        "description": "Generated rows, to time the board with.",
-        "facts": {"documents": 5183, "queries": QUERIES},
-        "examples": QUERIES,
-    }
-
-
-def _run(number: int, submission: int, task: int) -> dict[str, Any]:
-    return {
-        "id": number,
-        "key": f"{number:012x}",
-        "submission_id": submission,
-        "task_id": task,
-        "seed": 0,
-        "example_limit": 0,
-        "examples": QUERIES,
-        "state": "done",
-        "created": now() - timedelta(seconds=number),
-        "environment": {"processor": "generated"},
-        "prepared": {},
-        "coverage": 1.0,
-        "index_ram_bytes": 8_000_000,
-        "peak_rss_bytes": 80_000_000,
-    }
-
-
-def _scores(run: int, values: np.ndarray) -> list[dict[str, Any]]:
-    return [
-        {"run_id": run, "metric": name, "position": place, "value": value, "ci_low": value - 0.04, "n": QUERIES}
-        | {"ci_high": value + 0.04, "higher_is_better": True, "description": text}
-        for place, ((name, text), value) in enumerate(zip(DESCRIPTIONS.items(), values.tolist(), strict=True))
-    ]
-
-
-def _costs(run: int, seconds: np.ndarray) -> list[dict[str, Any]]:
-    return [
-        {"run_id": run, "phase": phase, "basis": "observed", "hardware": "generated", "cached": False}
-        | {"cpu_seconds": spent, "wall_seconds": spent}
-        for phase, spent in zip(("prepare", "predict"), seconds.tolist(), strict=True)
-    ]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
-from leaderboard import charts, costs, families, filters, lines, navigation, runs_table, suite_page, text
+from leaderboard import charts, costs, families, filters, kept, lines, navigation, runs_table, suite_page, text
 from leaderboard.ranked import NO_RUNS, Ranked, priced, ranked
 from leaderboard.reported import Reported, gathered, tolerance
 from leaderboard.rows import DIGITS, Entry, NoResults, opened
@@ -33,7 +33,7 @@ def show() -> None:
     navigation.came_back("task")
     text.title("Equal Footing", below="How good is a model, how sure is that, and what does it cost?")
     with opened() as database:
-        ran = [task["name"] for task in read.tasks(database)]
+        ran = [task["name"] for task in kept.tasks(database)]
         tasks = list(dict.fromkeys([*ran, *reports.self_reported_tasks(database)]))
         if not tasks:
             raise NoResults("No submission has been evaluated yet.")

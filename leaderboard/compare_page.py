@@ -15,7 +15,7 @@ from harness import comparison
 from harness.comparison import Comparison
 from harness.plain import plain
 from harness.store import Database, read
-from leaderboard import charts, downloads, text
+from leaderboard import charts, downloads, kept, text
 from leaderboard.rows import DIGITS, NoResults, entries, opened
 
 _MOST_CHOICES = 500
@@ -27,7 +27,7 @@ def show() -> None:
     st.page_link("board.py", label="← Board", query_params=_task_parameter())
     text.title("Compare runs", "Paired over the same examples: the first against each of the others")
     with opened() as database:
-        tasks = [plain(task["name"]) for task in read.tasks(database) if task["done"]]
+        tasks = [plain(task["name"]) for task in kept.tasks(database) if task["done"]]
         if not tasks:
             raise NoResults("No submission has been evaluated yet.")
         task = _choose_task(tasks)

@@ -15,6 +15,7 @@ from harness.efficiency.hardware import hardware_profiles
 from harness.efficiency.serving import Reference
 from harness.plain import plain
 from harness.store import Database, read_work
+from leaderboard import kept
 from leaderboard.rows import Entry
 
 BASES = {
@@ -60,7 +61,8 @@ def by_basis(entries: Sequence[Entry], priced: Mapping[str, Mapping[str, Any]]) 
 
 def prices(database: Database, rows: Sequence[Mapping[str, Any]], on: Reference) -> dict[str, dict[str, Any]]:
     """The three columns of each run (rows of `harness.store.read`), by run."""
-    works = read_work.works(database, [row["run"] for row in rows])
+    key = kept.revision(database), "works", tuple(row["run"] for row in rows)
+    works = kept.once(key, lambda: read_work.works(database, [row["run"] for row in rows]))  # for other hardware
     columns = run_prices.columns_of([(row, works.get(row["run"])) for row in rows], on)
     return {row["run"]: found for row, found in zip(rows, columns, strict=True)}
 

@@ -18,6 +18,11 @@ _WIDTH = 900  # pixels of a chart that is saved
 
 def of_table(table: Any, name: str) -> None:
     """Buttons for a table of `leaderboard.text.frame`; Streamlit's own export, which knows no formulas, is off."""
+    of_made_table(lambda: table, name)
+
+
+def of_made_table(make: Callable[[], Any], name: str) -> None:
+    """The same for a table that is made on the click: one that is too long to be shown at once."""
     kinds: dict[str, tuple[Callable[[Any], bytes], str, str]] = {
         "Download CSV": (csv, "csv", "text/csv"),
         "LaTeX": (latex, "tex", "application/x-tex"),
@@ -25,13 +30,17 @@ def of_table(table: Any, name: str) -> None:
     }
     with st.container(horizontal=True):
         for label, (made, suffix, mime) in kinds.items():
-            _button(label, partial(made, table), f"{name}.{suffix}", mime)
+            _button(label, partial(_of_made, made, make), f"{name}.{suffix}", mime)
 
 
 def of_chart(chart: Any, name: str) -> None:
     """A button for an Altair chart, which has one for PNG of its own; none where vl-convert is not installed."""
     if find_spec("vl_convert"):
         _button("Chart as SVG", partial(svg, chart), f"{name}.svg", "image/svg+xml")
+
+
+def _of_made(save: Callable[[Any], bytes], make: Callable[[], Any]) -> bytes:
+    return save(make())
 
 
 def csv(table: Any) -> bytes:

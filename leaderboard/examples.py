@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +15,16 @@ from harness.contract import Classes, Failure, LogLikelihood, Ranking, Texts
 from harness.errors import UnknownName
 from harness.plain import plain
 from harness.store import Database, read_examples
-from leaderboard import charts, downloads, families, text
+from leaderboard import charts, downloads, families, rows, text
 from leaderboard.rows import DIGITS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from harness.contract import FloatArray
     from harness.store.read_examples import ExampleView
 
+_ON_A_PAGE = 200
 _TALLEST = 390  # pixels; a longer table scrolls
 _TITLE_WIDTH = 520
 _DEPTH = 1000  # documents of a ranking that are scored
@@ -29,51 +35,93 @@ def show(database: Database, run: str, family: str, metrics: Sequence[str]) -> N
 
     `metrics`: the task's, the primary one first; statistics that are no metric follow them.
     """
-    ids, columns = read_examples.example_scores(database, run)
-    if ids:
+    columns = read_examples.example_columns(database, run)
+    if columns:
         text.section("Examples")
         names = [name for name in metrics if name in columns]
         names += [name for name in columns if name not in names]
+        columns = {name: columns[name] for name in names}
         left, right = st.columns([2, 3], gap="medium")
         with left:
             charts.spread(columns[names[0]], names[0])
         with right:
-            scores = zip(*(columns[name].tolist() for name in names), strict=True)
-            texts = read_examples.example_texts(database, run)
-            table = text.frame(
-                [
-                    {"Example": id, "Question": asked} | dict(zip(names, values, strict=True))
-                    for id, asked, values in zip(ids, texts, scores, strict=True)
-                ]
-            )
-            _choose(table, ids, names)
+            _choose(database, run, columns, _page(_chosen(database, run, columns)))
     asked_for = st.query_params.get("example")
     if asked_for is not None:
         _show_asked(database, run, family, asked_for)
-    elif ids:
+    elif columns:
         text.note("Tick a row to see its question, the right answers and what the model said.")
 
 
-def _choose(table: Any, ids: list[str], statistics: list[str]) -> None:
+def _chosen(database: Database, run: str, columns: Mapping[str, FloatArray]) -> npt.NDArray[np.intp]:
+    """The places of the examples to be shown, in order; all of a few, which the table itself can sort and search."""
+    statistic, values = next(iter(columns.items()))
+    if len(values) <= _ON_A_PAGE:
+        return np.arange(len(values))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = st.text_input("Words in id or question", key="find", type="search", width=230)
+        orders: dict[str, Callable[[], npt.NDArray[np.intp]]] = {
+            "all, in order": lambda: np.arange(len(values)),
+            f"lowest {statistic} first": lambda: np.argsort(values, kind="stable"),
+            f"highest {statistic} first": lambda: np.argsort(-values, kind="stable"),
+            f"{statistic} 0": lambda: np.flatnonzero(values == 0),
+            f"{statistic} 1": lambda: np.flatnonzero(values == 1),
+        }
+        order = st.selectbox("Show", list(orders), format_func=plain, key="show", width=230)
+    places = orders[order]()
+    if words:
+        places = places[np.isin(places, read_examples.examples_with(database, run, words))]
+    return places
+
+
+def _page(places: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """A part of the places that a table can hold."""
+    pages = max(1, math.ceil(len(places) / _ON_A_PAGE))
+    if pages == 1:
+        return places
+    # A new choice of examples begins at its first page.
+    page = st.number_input(f"Page of {pages:,}", 1, pages, key=f"page of {pages}", width=230)
+    return places[(page - 1) * _ON_A_PAGE : page * _ON_A_PAGE]
+
+
+def _choose(database: Database, run: str, columns: Mapping[str, FloatArray], places: npt.NDArray[np.intp]) -> None:
+    asked = read_examples.example_questions(database, run, places.tolist())
+
     def opened() -> None:
-        rows = st.session_state["examples"]["selection"]["rows"]
-        if rows:
-            st.query_params["example"] = ids[rows[0]]
+        for place in st.session_state["examples"]["selection"]["rows"]:
+            st.query_params["example"] = asked[place][0]
 
     st.dataframe(
-        table,
+        _table(asked, columns, places),
         hide_index=True,
         height=250,
         column_config={
             "Question": st.column_config.TextColumn(width="large"),
-            **{name: st.column_config.NumberColumn(format=f"%.{DIGITS}f") for name in statistics},
+            **{name: st.column_config.NumberColumn(format=f"%.{DIGITS}f") for name in columns},
         },
         on_select=opened,
         selection_mode="single-row",
         key="examples",
-        alt="Scores of every example",
+        alt="Scores of every example" if len(places) == len(next(iter(columns.values()))) else "Scores of examples",
     )
-    downloads.of_table(table, "examples")
+    downloads.of_made_table(partial(_all, run, columns), "examples")
+
+
+def _all(run: str, columns: Mapping[str, FloatArray]) -> Any:
+    """Every example, whatever the page shows."""
+    places = np.arange(len(next(iter(columns.values()))))
+    with rows.opened() as database:
+        return _table(read_examples.example_questions(database, run, places.tolist()), columns, places)
+
+
+def _table(asked: Sequence[tuple[str, str]], columns: Mapping[str, FloatArray], places: npt.NDArray[np.intp]) -> Any:
+    values = zip(*(column[places].tolist() for column in columns.values()), strict=True)
+    return text.frame(
+        [
+            {"Example": id, "Question": question} | dict(zip(columns, statistics, strict=True))
+            for (id, question), statistics in zip(asked, values, strict=True)
+        ]
+    )
 
 
 def _show_asked(database: Database, run: str, family: str, example_id: str) -> None:

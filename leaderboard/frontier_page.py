@@ -16,7 +16,7 @@ from harness.efficiency.serving import Reference
 from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read
-from leaderboard import charts, costs, downloads, filters, navigation, suite_page, text
+from leaderboard import charts, costs, downloads, filters, kept, navigation, suite_page, text
 from leaderboard.frontier import View, view
 from leaderboard.rows import DIGITS, Entry, NoResults, opened, pareto
 
@@ -59,7 +59,7 @@ def show() -> None:
 def _names(database: Database) -> dict[str, Suite | str]:
     """What can be looked at: suites with results first, then tasks."""
     suites: dict[str, Suite | str] = {plain(suite.name): suite for suite in suite_page.with_results(database)}
-    return suites | {plain(task["name"]): str(task["name"]) for task in read.tasks(database) if task["done"]}
+    return suites | {plain(task["name"]): str(task["name"]) for task in kept.tasks(database) if task["done"]}
 
 
 def _of_family(names: Mapping[str, Suite | str]) -> Mapping[str, Suite | str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from threading import Lock
 from typing import Any, TypeVar, cast
 
@@ -11,9 +12,9 @@ from harness.store import Database, read
 
 T = TypeVar("T")
 
-_MOST = 40
+_MOST = 60
 _lock = Lock()
-_kept: OrderedDict[Hashable, Any] = OrderedDict()
+_kept: OrderedDict[Hashable, Future[Any]] = OrderedDict()
 _revisions: dict[str, tuple[object, Hashable]] = {}
 """Of each database the last one, and the stamp of the file that it was read under."""
 
@@ -29,14 +30,30 @@ def revision(database: Database) -> Hashable:
 
 
 def once(key: Hashable, make: Callable[[], T]) -> T:
-    """What was made for this key, made now if it was not; shared by all readers, so to be read only."""
+    """What was made for this key, or is made now; shared by all readers, so to be read only.
+
+    Who asks while another reader's is being made waits for it. An error is raised for all of them, and not kept.
+    """
     with _lock:
-        if key in _kept:
+        found = _kept.get(key)
+        mine = found is None
+        if found is None:
+            found = _kept[key] = Future()
+            while len(_kept) > _MOST:
+                _kept.popitem(last=False)
+        else:
             _kept.move_to_end(key)
-            return cast(T, _kept[key])
-    made = make()
-    with _lock:
-        _kept[key] = made
-        while len(_kept) > _MOST:
-            _kept.popitem(last=False)
-    return made
+    if mine:
+        try:
+            found.set_result(make())
+        except BaseException as error:  # also a reader who left
+            with _lock:
+                _kept.pop(key, None)
+            found.set_exception(error)
+            raise
+    return cast(T, found.result())
+
+
+def tasks(database: Database) -> list[dict[str, Any]]:
+    """The tasks that have runs, as in `harness.store.read.tasks`."""
+    return once((revision(database), "tasks"), lambda: read.tasks(database))

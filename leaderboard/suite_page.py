@@ -6,7 +6,7 @@ Address: `/suite?suite=NAME`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import streamlit as st
@@ -17,7 +17,7 @@ from harness.errors import nearest
 from harness.plain import plain
 from harness.store import Database, read, reports
 from harness.suite import Drawn, MemberScore, SuiteRow, averages, entries
-from leaderboard import downloads, families, navigation, suite_others, text
+from leaderboard import downloads, families, kept, navigation, suite_others, text
 from leaderboard.rows import DIGITS, NoResults, opened
 
 _TABLE = "averages"
@@ -57,7 +57,7 @@ def show() -> None:
     _show_what_is_missing(suite, rows)
 
 
-@st.cache_resource
+@cache
 def known_suites() -> list[Suite]:
     """Every suite that is installed; looking for them takes a moment, and they do not change while the app runs."""
     return registry.suites()
@@ -65,7 +65,7 @@ def known_suites() -> list[Suite]:
 
 def with_results(database: Database) -> list[Suite]:
     """The suites with a finished run on one of their tasks."""
-    done = {task["name"] for task in read.tasks(database) if task["done"]}
+    done = {task["name"] for task in kept.tasks(database) if task["done"]}
     return [suite for suite in known_suites() if done.intersection(suite.tasks())]
 
 

@@ -24,7 +24,12 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(payload: bytes) -> Any:
-    return msgspec.msgpack.decode(zlib.decompress(payload))
+    return msgspec.msgpack.decode(unpacked_bytes(payload))
+
+
+def unpacked_bytes(payload: bytes) -> bytes:
+    """The msgpack, in which text stands as UTF-8."""
+    return zlib.decompress(payload)
 
 
 def sha256(payload: bytes) -> str:
