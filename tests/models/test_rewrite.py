@@ -15,6 +15,7 @@ from harness.models.bm25 import Bm25, Bm25Config
 from harness.models.rewrite import Rewrite, RewriteConfig
 from harness.models.static import Static, StaticConfig
 from harness.submission import load
+from tests.models.tiny_lm import save_tiny_lm
 from tests.models.toy_world import resources_of
 
 DOCUMENTS = [
@@ -100,6 +101,22 @@ def test_work_is_the_retrievers_where_a_file_writes(tmp_path: Path) -> None:
     (found,) = made.predict([QUERY])
     assert {usage.stage for usage in found.usage} == {"search"}
     assert {stage.name for stage in made.phases().stages} == {"index", "search"}
+
+
+def test_a_model_writes_for_queries_and_documents(tmp_path: Path) -> None:
+    """GAR and ReCo with a language model: what it writes is searched with, and what that took is counted."""
+    writer = {"kind": "causal_lm", "model": str(save_tiny_lm(tmp_path / "lm")), "device": "cpu"}
+    settings = {"retriever": {"kind": "bm25"}, "samples": 1, "max_output_tokens": 6}
+    gar = model(tmp_path, queries=writer, **settings)
+    (found,) = gar.predict([QUERY])
+    assert [usage.stage for usage in found.usage] == ["write/generate", "search"]
+    assert found.usage[0].output_tokens == 6
+    assert {"write/generate", "search"} <= {stage.name for stage in gar.phases().stages}
+    reco = model(tmp_path, queries=writer, documents=writer, **settings)
+    (again,) = reco.predict([QUERY])
+    assert again.usage[0] == found.usage[0]
+    written = [tally.examples for tally in reco.phases().preparing if tally.stage == "write/generate"]
+    assert sum(written) == 2 * len(DOCUMENTS), "each is summarised, and code is written from the summary"
 
 
 # --- A submission ---------------------------------------------------------------------------------------------------
