@@ -17,19 +17,21 @@ _SIZE = 0.10
 def badges(model: Backbone, ids: torch.Tensor) -> dict[str, str]:
     """ "yes" or "no" for each badge, tried on sequences [batch, n] or pairs [batch, 2, n] of one length."""
     model.eval()
+    longest = model.places.shape[0] - (model.pooling == "cls")
+    room = min(_PADDING, longest // 2)
+    ids = ids[..., : longest - room]  # else there is nowhere to pad, and nothing is tried
     with torch.no_grad():
         whole = model(ids)
         found = {
-            "padding_invariant": _is_alike(whole, model(*_padded(model, ids))),
+            "padding_invariant": _is_alike(whole, model(*_padded(model, ids, room))),
             "batch_invariant": _is_alike(whole, torch.cat([model(one) for one in ids.split(1)])),
             "causal": _is_causal(model, ids.flatten(0, -2)),
         }
     return {name: "yes" if holds else "no" for name, holds in found.items()}
 
 
-def _padded(model: Backbone, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    room = model.places.shape[0] - ids.shape[-1] - (model.pooling == "cls")
-    padded = nn.functional.pad(ids, (0, min(_PADDING, room)))
+def _padded(model: Backbone, ids: torch.Tensor, room: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    padded = nn.functional.pad(ids, (0, room))
     there = torch.zeros_like(padded, dtype=torch.bool)
     there[..., : ids.shape[-1]] = True
     return padded, there if model.takes_mask else None
