@@ -146,8 +146,17 @@ def _stage(settings: Mapping[str, Any]) -> str:
 
 
 def _chosen(settings: Mapping[str, Any]) -> str:
-    chosen = {key: value for key, value in settings.items() if key != "kind" and value not in (None, "")}
+    chosen = {key: value for key, value in _flat(settings).items() if key != "kind" and value not in (None, "")}
     return ", ".join(f"{key} {value}" for key, value in chosen.items())
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections within as dotted keys, as `sweep:` has them."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = _flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{key}.{name}".rstrip("."): one for name, one in inner.items()}
+    return found
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -159,6 +168,8 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
         found.append("floor")
     if row["size_matched"]:
         found.append("size-matched" if row["size_matched"] == "yes" else "not size-matched")
+    if row["trials"] > 1:
+        found.append(f"one of {row['trials']:,} trials")
     if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
     if is_partial(row):

@@ -166,7 +166,7 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
             width=70,
             help="own code: the submission brings code. cached: part of the work was found in a cache and is charged "
             "at its first cost. floor: solves nothing, by its own word. partial: not all examples were asked. "
-            "older run: a later one replaces it. "
+            "one of N trials: of so many that a sweep tried. older run: a later one replaces it. "
             "size-matched: as many parameters as the base of its kind, within 10 %.",
         ),
         "Seed": number(width=55, format="%d"),

@@ -146,12 +146,20 @@ def runs(
     if submission is not None:
         query = query.where(SubmissionRow.name == submission)
     with database.reading() as session:
-        return [{**row, "settings": _settings(row["settings"])} for row in session.execute(query).mappings()]
+        return [
+            {**row, "settings": _settings(row["settings"]), "trials": _trials(row["settings"])}
+            for row in session.execute(query).mappings()
+        ]
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a submission that decides its answers: `model`, or the list of its stages."""
     return config["model"] if "model" in config else {"stages": config["stages"]}
+
+
+def _trials(config: dict[str, Any]) -> int:
+    """How many submissions the sweep made that this one comes from; 1 without a sweep."""
+    return int(config.get("sweep", {}).get("trials", 1))
 
 
 def results(database: Database, task: str | None = None) -> list[dict[str, Any]]:
@@ -281,6 +289,13 @@ def run(database: Database, key: str) -> RunDetail:
                 for attempt in attempts
             ],
         )
+
+
+def facts(database: Database, runs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What preparing found out about each of the runs, and what was found of the model in the end."""
+    query = select(RunRow.key, RunRow.prepared).where(RunRow.key.in_(runs))
+    with database.reading() as session:
+        return {key: found for key, found in session.execute(query)}
 
 
 def curves(database: Database, key: str) -> dict[str, list[tuple[float, float]]]:

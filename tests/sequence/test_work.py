@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from harness.efficiency.at_lengths import LENGTHS
 from harness.efficiency.run_prices import price, reference
 from harness.efficiency.work import Tally
 from harness.sequence.backbone import Architecture, Backbone
 from harness.sequence.mixers import MIXERS
-from harness.sequence.work import CLASSIFY, classify, classify_stage, growth
+from harness.sequence.work import CLASSIFY, classify, classify_stage, growth, stages_at_lengths
 
 LINEAR = ("cosformer", "flow", "hyper", "lightning", "linear", "linformer", "local", "nystromformer", "performer")
 QUADRATIC = ("diff_qkv", "hstu", "softmax")
@@ -58,3 +59,17 @@ def test_the_stage_gives_a_price_at_lengths_between(mixer: str) -> None:
     stage = classify_stage(Backbone(made), made)
     served = Tally(CLASSIFY, examples=10, prompt_tokens=10 * 40)
     assert price((stage,), (served,), reference()).bound_seconds > 0
+
+
+def test_batches_at_every_length_are_traced_by_themselves() -> None:
+    """HyperAttention is quadratic up to 4,096 symbols, and keeps more alive from there on: no polynomial has both."""
+    answered, trained = stages_at_lengths(architecture("hyper"))
+    assert [n for n, _ in answered.prompt] == [n for n, _ in trained.prompt] == list(LENGTHS)
+    mixed = {
+        n: sum(o.count * o.flops for o in phase.operations if o.kind == "attention") for n, phase in answered.prompt
+    }
+    assert mixed[3072] / mixed[1024] == pytest.approx(9.0, rel=0.01)
+    by_length = dict(answered.prompt)
+    assert by_length[16384].flops / by_length[4096].flops == pytest.approx(4.0, rel=0.05)
+    assert by_length[4096].peak_bytes > 5 * by_length[3072].peak_bytes
+    assert all(dict(trained.prompt)[n].flops > 2 * by_length[n].flops for n in LENGTHS)
