@@ -118,7 +118,7 @@ def read_reply(body: bytes, *, prompt_bytes: int, seconds: float, attempts: int)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Transient(f"a reply that is no JSON: {brief(str(error))}") from error
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise Transient("a reply without a choice") from error
+        raise Transient(f"a reply without a choice: {error_text(body)}") from error
     if refusal or finish == "content_filter":
         raise Refused(brief(str(refusal or finish)))
     if text is None and finish == "length":

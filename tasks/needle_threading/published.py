@@ -18,7 +18,7 @@ import msgspec
 
 from harness.contract import DataStatus, Places, TaskCard, Workload
 from harness.errors import DataError
-from harness.records import read_jsonl
+from harness.records import BYTE_ORDER_MARK, read_jsonl
 from tasks.needle_threading.questions import Asked, Question
 from tasks.needle_threading.task import CITATION, URL, workload
 
@@ -152,14 +152,19 @@ def _read(path: Path) -> Iterator[Row]:
     try:
         if path.suffix == ".parquet":
             yield from _read_parquet(path)
-        elif path.suffix == ".jsonl":
-            yield from read_jsonl(path, Row)
-        else:
+        elif _begins_with(path, b"["):
             yield from msgspec.json.decode(path.read_bytes(), type=list[Row])
+        else:  # the data sets library writes lines into files of this ending too
+            yield from read_jsonl(path, Row)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", hint=_HINT) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a list of rows: {error}", hint=_HINT) from error
+
+
+def _begins_with(path: Path, sign: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(1_000).removeprefix(BYTE_ORDER_MARK).lstrip().startswith(sign)
 
 
 def _read_parquet(path: Path) -> Iterator[Row]:

@@ -71,6 +71,16 @@ def test_every_layout_gives_the_same_task(ending: str, tmp_path: Path, places: P
     assert same.load(places).examples[0] == first
 
 
+def test_lines_in_a_json_file_are_rows_too(tmp_path: Path, places: Places) -> None:
+    lines, listed = tmp_path / "Single_Needle.json", tmp_path / "list" / "Single_Needle.json"
+    lines.write_text(f"{json.dumps(ROW)}\n{json.dumps(ROW | {'question': HAY.keys[0], 'values': HAY.values[0]})}\n")
+    listed.parent.mkdir()
+    listed.write_text("[" + ",".join(lines.read_text().splitlines()) + "]")
+    workloads = [registry.task(f"needle:{path}").load(places) for path in (lines, listed)]
+    assert [len(workload.examples) for workload in workloads] == [2, 2]
+    assert workloads[0].digest == workloads[1].digest
+
+
 def test_threads_are_followed(tmp_path: Path, places: Places) -> None:
     hay, path = woven()
     row = ROW | {"haystack": hay.text, "keys": hay.keys[3], "values": list(path), "question": f'Key: "{hay.keys[3]}"'}
