@@ -48,7 +48,7 @@ def main() -> None:
     except Closed:
         pass
     except Exception as error:
-        if not isinstance(error, InputError):
+        if not _is_for_people(error):
             with contextlib.suppress(OSError):  # the model may have closed standard error
                 traceback.print_exc()
         with contextlib.suppress(Closed, OSError):  # or the channel; then the exit status has to do
@@ -73,10 +73,15 @@ def _serve(channel: Channel) -> None:
     try:
         while True:
             channel.send(_answer(model, resources, tab, channel.receive()))
-    except InputError as error:
+    except (InputError, RunFailed) as error:
         if not getattr(model, "runs_code", False):
             raise
         raise RunFailed(error.message, hint=error.hint) from error  # a fault in code is shown with its traceback
+
+
+def _is_for_people(error: Exception) -> bool:
+    """Whether its sentence says all: a fault of the input, or of something outside such as an endpoint that is down."""
+    return isinstance(error, InputError) or (isinstance(error, RunFailed) and error.__cause__ is None)
 
 
 def build_model(setup: Setup) -> Model:

@@ -213,6 +213,17 @@ def test_wrong_names_and_dead_endpoints_are_told_before_a_prompt_is_sent(tmp_pat
         model(url, tmp_path, retries=0).predict(ASKED)  # the server is gone
 
 
+def test_an_endpoint_that_is_down_is_a_sentence_and_no_traceback(command: Callable[..., Any], tmp_path: Path) -> None:
+    with served(echo) as (url, _):
+        pass  # the server is gone, and its port with it
+    file = tmp_path / "down.yaml"
+    file.write_text(f"name: down\nmodel:\n  kind: served\n  base_url: {url}\n  model: stub\n  retries: 0\n")
+    ended = command("eval", file, "--task", "needle/single/2", "--limit", 2)
+    assert ended.code == 1
+    assert f"{url} gave no answer in 1 attempts" in ended.err and "run the same command again" in ended.err
+    assert ".py" not in ended.err
+
+
 def test_replies_are_kept_by_all_that_matters(tmp_path: Path) -> None:
     with served(echo) as (url, got):
         first = model(url, tmp_path).predict(ASKED)
