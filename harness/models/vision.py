@@ -53,7 +53,7 @@ class Vision:
     """Counts boxes and arrows, and answers what the graph says; no language model reads the question."""
 
     kind: ClassVar[str] = "vision"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     runs_code: ClassVar[bool] = False
     Config: ClassVar[type[ModelConfig]] = VisionConfig
     offers = frozenset({"texts", "images"})

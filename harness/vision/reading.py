@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 
 _INNER = 3
 """Pixels of the border that are left out of a crop."""
+_INK = 130
+"""How far a channel of a letter is from the colour around it; that of a border is less."""
+_ROOM = 4
+"""Pixels that are left above and below the text."""
 _COLUMN = 8
 """Pixels of width that the recogniser makes one place of text of."""
 
@@ -76,7 +82,16 @@ class TextReader:
 
 
 def _inner(picture: Picture, box: Box) -> Picture:
-    return picture[box.top + _INNER : box.bottom - _INNER, box.left + _INNER : box.right - _INNER]
+    """What is in a box, without its border and the room above and below the text.
+
+    The recogniser scales a crop to its own height: in a tall box letters would become too small to read.
+    """
+    crop = picture[box.top + _INNER : box.bottom - _INNER, box.left + _INNER : box.right - _INNER]
+    if not crop.size:
+        return crop
+    filled = np.median(crop.reshape(-1, 3), axis=0)
+    rows = np.flatnonzero((np.abs(crop - filled).max(axis=2) > _INK).any(axis=1))
+    return crop[max(0, rows[0] - _ROOM) : rows[-1] + 1 + _ROOM] if rows.size else crop
 
 
 _ONE_THREAD = {

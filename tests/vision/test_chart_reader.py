@@ -15,19 +15,21 @@ from harness.metrics.graphs import overlap
 from harness.models.vision import Graph, Vision, VisionConfig
 from harness.vision.chart_reader import Box, Found, Settings, read_chart, red_box
 from harness.vision.pixels import MAX_PIXELS, decode
+from harness.vision.reading import TextReader
 from tasks.flowlearn.drawing import with_red_box
 from tasks.flowlearn.drawing.with_graphviz import Graphviz
 from tasks.flowlearn.generator import draw
 
 CHARTS = list(draw(11, 8))
+Edges = tuple[int, int, int, int]
 
 
 @pytest.fixture(scope="module")
-def rendered() -> list[tuple[bytes, dict[str, tuple[int, int, int, int]]]]:
+def rendered() -> list[tuple[bytes, dict[str, Edges]]]:
     return [(one.png, one.boxes) for one in Graphviz().render(CHARTS, lambda done: None)]
 
 
-def names(found: Found, boxes: dict[str, tuple[int, int, int, int]]) -> list[str]:
+def names(found: Found, boxes: dict[str, Edges]) -> list[str]:
     """The node of each box that was found, by its middle."""
 
     def middle(box: tuple[int, int, int, int]) -> tuple[float, float]:
@@ -40,7 +42,7 @@ def names(found: Found, boxes: dict[str, tuple[int, int, int, int]]) -> list[str
     return [nearest(box) for box in found.boxes]
 
 
-def test_generated_charts_are_read(rendered: list[tuple[bytes, dict[str, tuple[int, int, int, int]]]]) -> None:
+def test_generated_charts_are_read(rendered: list[tuple[bytes, dict[str, Edges]]]) -> None:
     link_f1 = []
     for drawn, (png, boxes) in zip(CHARTS, rendered, strict=True):
         found = read_chart(decode(png, drawn.key), Settings())
@@ -51,7 +53,20 @@ def test_generated_charts_are_read(rendered: list[tuple[bytes, dict[str, tuple[i
     assert np.mean(link_f1) > 0.8
 
 
-def test_a_red_box_is_found(rendered: list[tuple[bytes, dict[str, tuple[int, int, int, int]]]]) -> None:
+def test_text_is_read_in_a_tall_box_as_in_a_low_one(rendered: list[tuple[bytes, dict[str, Edges]]]) -> None:
+    reader = TextReader()
+    png, boxes = rendered[0]
+    picture = decode(png, "chart")
+    for node in CHARTS[0].chart.nodes:
+        left, top, right, bottom = boxes[node.id]
+        low = picture[top:bottom, left:right]
+        room = np.tile(low[8:9, 12:13], (30, low.shape[1], 1))
+        tall = np.concatenate([room, low[4:-4], room])
+        (said,) = reader.read(tall, [Box(0, 0, tall.shape[1], tall.shape[0])])
+        assert said.lower() == node.label
+
+
+def test_a_red_box_is_found(rendered: list[tuple[bytes, dict[str, Edges]]]) -> None:
     from tasks.flowlearn.drawing import Rendered
 
     png, boxes = rendered[0]
@@ -83,7 +98,7 @@ def test_what_is_transparent_is_seen_on_white() -> None:
 
 
 def test_questions_are_answered_from_the_picture(
-    rendered: list[tuple[bytes, dict[str, tuple[int, int, int, int]]]], places: Places
+    rendered: list[tuple[bytes, dict[str, Edges]]], places: Places
 ) -> None:
     model = Vision(VisionConfig(), seed=0)
     folder = places.cache
