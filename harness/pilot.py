@@ -33,6 +33,8 @@ _LARGER = (1280, 10240)
 _QUICK_SECONDS = 1.0
 """Of the processor: by the clock a loaded machine has no quick models."""
 _EXAMPLES = 8
+_MORE_EXAMPLES = 512
+"""In a second call, of a model that is quick: what a first call takes is mostly not for its examples."""
 _PILOT_SECONDS = 120.0
 
 Reply = TypeVar("Reply", PrepareDone, Predicted)
@@ -74,12 +76,13 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
     def extrapolated(first: float, last: float) -> float:
         return max(last, last + (last - first) / span * (full - sizes[-1]))
 
-    per_example_cpu = large.predict.cpu_seconds / max(1, large.examples)
-    per_example_wall = large.predict.wall_seconds / max(1, large.examples)
     # Ranking scans what was indexed, so its cost per example grows with the corpus.
     growth = (full - sizes[-1]) / span if workload.inputs.corpus is not None else 0.0
-    scan_cpu = growth * max(0.0, large.predict.cpu_seconds - small.predict.cpu_seconds) / max(1, large.examples)
-    scan_wall = growth * max(0.0, large.predict.wall_seconds - small.predict.wall_seconds) / max(1, large.examples)
+
+    def of_examples(first: float, last: float) -> float:
+        each, each_before = last / max(1, large.examples), first / max(1, small.examples)
+        return len(workload.examples) * (each + growth * max(0.0, each - each_before))
+
     peak = extrapolated(small.peak_rss_bytes, large.peak_rss_bytes)
     if held := getattr(submission.model(), "held_bytes", None):
         index_bytes = extrapolated(small.index_ram_bytes, large.index_ram_bytes)
@@ -90,9 +93,9 @@ def estimate(submission: Submission, task: Task, places: Places) -> Estimate:
         where=task.status(places).where,
         examples=len(workload.examples),
         cpu_seconds=extrapolated(small.prepare.cpu_seconds, large.prepare.cpu_seconds)
-        + len(workload.examples) * (per_example_cpu + scan_cpu),
+        + of_examples(small.predict.cpu_seconds, large.predict.cpu_seconds),
         wall_seconds=extrapolated(small.prepare.wall_seconds, large.prepare.wall_seconds)
-        + len(workload.examples) * (per_example_wall + scan_wall),
+        + of_examples(small.predict.wall_seconds, large.predict.wall_seconds),
         peak_rss_bytes=int(peak),
         harness_rss_bytes=harness_rss_bytes,
         note="; ".join([note, f"{batches} {'batch' if batches == 1 else 'batches'}", *concerns(submission, workload)]),
@@ -132,7 +135,7 @@ def _trials(submission: Submission, workload: Workload, full: int, folder: Path)
 
 def _trial(submission: Submission, workload: Workload, size: int, folder: Path) -> _Trial:
     folder.mkdir()
-    examples = _few(workload.examples)
+    examples = _few(workload.examples, _EXAMPLES)
     # A cache of its own: a pilot neither profits from earlier work nor leaves any behind.
     places = Places(data=folder, cache=folder / "cache")
     reduced = Workload(
@@ -146,11 +149,18 @@ def _trial(submission: Submission, workload: Workload, size: int, folder: Path) 
         worker.send(setup_message(submission, reduced, places, folder, seed=0))
         worker.send(Prepare())
         prepared = _until(worker, PrepareDone)
-        worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in examples]))
-        predicted = _until(worker, Predicted)
+        predicted = _predicted(worker, examples)
+        more = _few(workload.examples, min(_MORE_EXAMPLES, batch_size(submission)))
+        if predicted.cost.cpu_seconds < _QUICK_SECONDS and len(more) > len(examples):
+            examples, predicted = more, _predicted(worker, more)
     finally:
         worker.stop()
     return _Trial(prepared.cost, predicted.cost, len(examples), prepared.prepared.index_ram_bytes or 0, size)
+
+
+def _predicted(worker: Worker, examples: Sequence[Example]) -> Predicted:
+    worker.send(Predict([msgspec.structs.replace(example, groups={}) for example in examples]))
+    return _until(worker, Predicted)
 
 
 def _until(worker: Worker, wanted: type[Reply]) -> Reply:
@@ -168,9 +178,9 @@ def _prepared_records(inputs: Inputs) -> int:
     return len(source) if source else 0
 
 
-def _few(examples: Sequence[Example]) -> list[Example]:
-    step = max(1, len(examples) // _EXAMPLES)
-    return list(examples[::step][:_EXAMPLES])
+def _few(examples: Sequence[Example], most: int) -> list[Example]:
+    step = max(1, len(examples) // most)
+    return list(examples[::step][:most])
 
 
 def _reduced(inputs: Inputs, size: int, folder: Path) -> Inputs:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import submission
+from harness import registry, submission
 from harness.contract import Places
 from harness.loading import load
 from harness.models.static import Static, StaticConfig
@@ -65,6 +65,40 @@ def test_a_vocabulary_that_stops_growing_is_not_drawn_out_as_if_it_went_on(tmp_p
     found = estimate(of, task, places)
     assert found.note.startswith("from pilots of ")
     assert 0.7 * whole.peak_rss_bytes < (found.peak_rss_bytes or 0) < 1.6 * whole.peak_rss_bytes
+
+
+def test_what_a_first_call_takes_is_not_charged_to_every_example(tmp_path: Path, places: Places) -> None:
+    file = tmp_path / "slow_start.yaml"
+    file.write_text(
+        "name: slow start\nmodel:\n  kind: python\n  path: slow_start.py:SlowStart\n  offers: [classes, rows]\n"
+    )
+    (tmp_path / "slow_start.py").write_text(SLOW_START)
+    task = registry.task("nids/simulated")
+    found = estimate(submission.load(file), task, places)
+    assert found.examples == 3600
+    assert found.cpu_seconds is not None and found.cpu_seconds < 20  # 3,600 / 8 first calls would be 90 s
+
+
+SLOW_START = """
+import time
+
+from harness.contract import Classes, Prediction, Prepared
+
+
+class SlowStart:
+    batch_size = 1000
+
+    def prepare(self, resources):
+        self.first = True
+        return Prepared()
+
+    def predict(self, examples):
+        until = time.process_time() + 0.2 * self.first
+        while time.process_time() < until:
+            pass
+        self.first = False
+        return [Prediction(example.id, Classes("benign")) for example in examples]
+"""
 
 
 def test_a_bound_grows_with_the_documents_and_the_answers_of_a_batch() -> None:
