@@ -30,6 +30,8 @@ from harness.wire import Predict, Predicted, Prepare, PrepareDone
 _SIZES = (32, 160)
 _LARGER = (1280, 10240)
 """Documents of further pilots, each made if the one before it took less than `_QUICK_SECONDS`."""
+_ROWS = (320, 10240)
+"""In place of `_SIZES` where training examples are rows of features, which are many and read in no time."""
 _QUICK_SECONDS = 1.0
 """Of the processor: by the clock a loaded machine has no quick models."""
 _EXAMPLES = 8
@@ -125,7 +127,8 @@ def _trials(submission: Submission, workload: Workload, full: int, folder: Path)
     if inputs.corpus is not None and full > _LARGER[-1]:  # a large corpus is read once for all pilots
         sample = _first_documents(inputs.corpus, _LARGER[-1], folder / "sample.jsonl")
         workload = replace(workload, inputs=msgspec.structs.replace(inputs, corpus=sample))
-    trials = [_trial(submission, workload, size, folder / str(size)) for size in sorted({min(s, full) for s in _SIZES})]
+    sizes = sorted({min(size, full) for size in (_ROWS if inputs.request.columns else _SIZES)})
+    trials = [_trial(submission, workload, size, folder / str(size)) for size in sizes]
     for size in _LARGER if inputs.corpus is not None else ():
         if trials[-1].records == full or trials[-1].cpu_seconds > _QUICK_SECONDS:
             break
