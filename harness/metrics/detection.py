@@ -7,6 +7,7 @@ scikit-learn (`zero_division=0`): a detector that never raises an alarm has a pr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -30,6 +31,7 @@ def detection_metrics(families: Sequence[str] = (), *, has_unseen: bool = True) 
 
     Without types of attack that training lacks there is no rate of finding them.
     """
+    ranked = _Ranked()
     unseen = Metric(
         "unseen_detection",
         _rate("hit[unseen]", "attack[unseen]"),
@@ -53,14 +55,20 @@ def detection_metrics(families: Sequence[str] = (), *, has_unseen: bool = True) 
             description="The same where 1 % of flows are attacks: what an operator would see.",
         ),
         Metric("mcc", _mcc, description="Matthews correlation: 0 for guessing, whatever the classes' sizes."),
-        Metric("auc", _auc, description="Chance that an attack scores above a benign flow; ties count half."),
-        Metric("pr_auc", _average_precision, description="Average precision over all thresholds."),
         Metric(
-            "detection@far1%", _detection_at(0.01), description="Detection rate at a false alarm rate of 1 % at most."
+            "auc",
+            partial(_auc, ranked),
+            description="Chance that an attack scores above a benign flow; ties count half.",
+        ),
+        Metric("pr_auc", partial(_average_precision, ranked), description="Average precision over all thresholds."),
+        Metric(
+            "detection@far1%",
+            _detection_at(0.01, ranked),
+            description="Detection rate at a false alarm rate of 1 % at most.",
         ),
         Metric(
             "detection@far0.1%",
-            _detection_at(0.001),
+            _detection_at(0.001, ranked),
             description="Detection rate at a false alarm rate of 0.1 %.",
         ),
         *((unseen,) if has_unseen else ()),
@@ -83,7 +91,7 @@ def detection_metrics(families: Sequence[str] = (), *, has_unseen: bool = True) 
 
 def curve(attack: FloatArray, score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Thresholds (descending), false alarm rate and detection rate at each: arrays [distinct scores]."""
-    hits, alarms = _cumulative({"attack": attack, "score": score}, np.ones((1, len(attack))))
+    hits, alarms = _cumulative(attack, score, np.ones((1, len(attack))))
     thresholds = np.unique(score)[::-1]
     return thresholds, _share(alarms, alarms[:, -1:])[0, 1:], _share(hits, hits[:, -1:])[0, 1:]
 
@@ -130,33 +138,47 @@ def _mcc(columns: Columns, weights: FloatArray) -> FloatArray:
     return _share(hits * (benign - alarms) - alarms * (attacks - hits), np.sqrt(said * quiet * attacks * benign))
 
 
-def _cumulative(columns: Columns, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _cumulative(attack: FloatArray, score: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Attacks and benign flows with at least each score, from the highest on: [draws, 1 + distinct scores]."""
-    order = np.argsort(-columns["score"], kind="stable")
-    score = columns["score"][order]
-    starts = np.flatnonzero(np.concatenate([[True], score[1:] != score[:-1]]))
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
     weights = weights[:, order]
-    attack = weights * columns["attack"][order]
+    attacks = weights * attack[order]
     nothing = np.zeros((len(weights), 1))
-    hits, alarms = (np.add.reduceat(part, starts, axis=1).cumsum(axis=1) for part in (attack, weights - attack))
+    hits, alarms = (np.add.reduceat(part, starts, axis=1).cumsum(axis=1) for part in (attacks, weights - attacks))
     return np.concatenate([nothing, hits], axis=1), np.concatenate([nothing, alarms], axis=1)
 
 
-def _auc(columns: Columns, weights: FloatArray) -> FloatArray:
-    hits, alarms = _cumulative(columns, weights)
+class _Ranked:
+    """`_cumulative` of columns, kept until it is asked for others: four metrics in a row want the same."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[FloatArray, ...] = ()
+        self._found: tuple[FloatArray, FloatArray]
+
+    def __call__(self, columns: Columns, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        asked = (columns["attack"], columns["score"], weights)
+        if not self._asked or any(one is not other for one, other in zip(asked, self._asked, strict=True)):
+            self._asked, self._found = asked, _cumulative(*asked)
+        return self._found
+
+
+def _auc(ranked: _Ranked, columns: Columns, weights: FloatArray) -> FloatArray:
+    hits, alarms = ranked(columns, weights)
     area = (np.diff(alarms, axis=1) * (hits[:, 1:] + hits[:, :-1]) / 2).sum(axis=1)
     return _share(area, hits[:, -1] * alarms[:, -1])
 
 
-def _average_precision(columns: Columns, weights: FloatArray) -> FloatArray:
-    hits, alarms = _cumulative(columns, weights)
+def _average_precision(ranked: _Ranked, columns: Columns, weights: FloatArray) -> FloatArray:
+    hits, alarms = ranked(columns, weights)
     precision = _share(hits[:, 1:], hits[:, 1:] + alarms[:, 1:])
     return _share((np.diff(hits, axis=1) * precision).sum(axis=1), hits[:, -1])
 
 
-def _detection_at(most: float) -> Aggregate:
+def _detection_at(most: float, ranked: _Ranked) -> Aggregate:
     def detection(columns: Columns, weights: FloatArray) -> FloatArray:
-        hits, alarms = _cumulative(columns, weights)
+        hits, alarms = ranked(columns, weights)
         allowed = alarms <= most * alarms[:, -1:] + 1e-9
         return _share(np.where(allowed, hits, 0).max(axis=1), hits[:, -1])
 

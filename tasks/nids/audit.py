@@ -51,18 +51,22 @@ def _duplicates(train: Flows, test: Flows) -> list[AuditRow]:
     rows: list[AuditRow] = []
     for name, flows in (("train", train), ("test", test)):
         found = hashes[name]
-        kinds: dict[int, set[str]] = {}
-        for value, kind in zip(found.tolist(), flows.kinds, strict=True):
-            kinds.setdefault(value, set()).add(kind)
-        conflicts = sum(len(said) > 1 for said in kinds.values())
-        binary = sum(len({bool(kind) for kind in said}) > 1 for said in kinds.values())
+        types, attacks = _several(found, flows.kinds), _several(found, [bool(kind) for kind in flows.kinds])
         rows += [
-            {"what": f"{name}: flows with the features of an earlier one", "flows": len(flows) - len(kinds)},
-            {"what": f"{name}: equal features with several types", "flows": conflicts},
-            {"what": f"{name}: equal features, benign and attack", "flows": binary},
+            {"what": f"{name}: flows with the features of an earlier one", "flows": len(flows) - len(np.unique(found))},
+            {"what": f"{name}: equal features with several types", "flows": types},
+            {"what": f"{name}: equal features, benign and attack", "flows": attacks},
         ]
     seen = int(np.isin(hashes["test"], hashes["train"]).sum())
     return [*rows, {"what": "test flows whose features are in training", "flows": seen}]
+
+
+def _several(hashes: Any, said: Sequence[str] | Sequence[bool]) -> int:
+    """How many of the distinct hashes have more than one thing said of them."""
+    import pandas as pd
+
+    distinct = pd.DataFrame({"hash": hashes, "said": said}).drop_duplicates()
+    return int((distinct["hash"].value_counts() > 1).sum())
 
 
 def _hashes(flows: Flows) -> Any:
