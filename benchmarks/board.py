@@ -27,6 +27,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,16 @@ class Measured:
         self._browser, self._address, self._server, self._visits = browser, address, server, visits
 
     def everything(self, path: Path) -> dict[str, Any]:
-        return {
-            "landing": self.visits("/"),
-            "boards": {family: self.visits(f"/board?task={task}") for family, task in _BOARDS.items()},
-            "interactions": self.interactions(),
-            "long_run": self.visits(f"/run?run={LONG_RUN}"),
-            "eight_writers": self.while_others_write(path),
-        }
+        parts: dict[str, Callable[[], Any]] = {"landing": lambda: self.visits("/")}
+        parts |= {f"board {family}": partial(self.visits, f"/board?task={task}") for family, task in _BOARDS.items()}
+        parts["interactions"] = self.interactions
+        parts["long_run"] = lambda: self.visits(f"/run?run={LONG_RUN}")
+        parts["eight_writers"] = lambda: self.while_others_write(path)
+        found = {}
+        for name, measure in parts.items():
+            found[name] = measure()
+            print(name, found[name], file=sys.stderr, flush=True)
+        return found
 
     def visits(self, where: str) -> dict[str, Any]:
         """The first visit, the median of later ones in fresh browser contexts, and the bytes over the socket."""
@@ -132,13 +136,13 @@ class Measured:
         return found
 
     def while_others_write(self, path: Path) -> dict[str, Any]:
-        """Twelve visits while eight processes commit, and how long after its commit a new run is on the board."""
+        """Six visits while eight processes commit, and how long after its commit a new run is on the board."""
         stop = multiprocessing.Event()
         writers = [multiprocessing.Process(target=_write, args=(str(path), n, stop)) for n in range(8)]
         for writer in writers:
             writer.start()
         try:
-            walls = [self._visit(f"/board?task={_BOARDS['lra']}" if n % 2 else "/")[0] for n in range(12)]
+            walls = [self._visit(f"/board?task={_BOARDS['lra']}" if n % 2 else "/")[0] for n in range(6)]
             name = f"generated just now {now():%H%M%S}"
             database = open_database(str(path), create=False)
             add_finished_run(database, _BOARDS["lra"], name)
@@ -164,7 +168,7 @@ class Measured:
     def _open(self, where: str) -> tuple[Page, list[int]]:
         """A page whose table is drawn and whose script has ended, and the sizes of the frames that it got."""
         page = self._browser.new_context(viewport={"width": 1300, "height": 1400}).new_page()
-        page.set_default_timeout(300_000)
+        page.set_default_timeout(200_000)
         received: list[int] = []
         page.on("websocket", lambda ws: ws.on("framereceived", lambda frame: received.append(len(frame))))
         page.goto(self._address + where)

@@ -248,7 +248,7 @@ def _show_audit(audit: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     if audit:
         text.section("What is odd about the data")
     for title, rows in audit.items():
-        with st.expander(title, expanded=len(rows) <= _DRAWN_OPEN):
+        with st.expander(text.label(title), expanded=len(rows) <= _DRAWN_OPEN):
             st.dataframe(text.frame(rows), hide_index=True, placeholder="", alt=plain(title))
 
 

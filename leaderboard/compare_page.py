@@ -185,7 +185,7 @@ def _show_examples(database: Database, first: str, other: str, metric: str, labe
         id = examples[place].id
         for run in (first, other):
             to = {"run": run, "example": plain(id)}
-            st.page_link("run_page.py", label=f"{plain(id)} in {labels[run]} →", query_params=to)
+            st.page_link("run_page.py", label=text.label(f"{id} in {labels[run]} →"), query_params=to)
 
 
 if __name__ == "__main__":

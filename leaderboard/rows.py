@@ -20,6 +20,9 @@ from harness.store import Database, open_database
 DIGITS = 4
 """Decimals of a score that are shown; scores that look equal share a rank."""
 
+_PATIENCE = 2.0
+"""Seconds that a reader waits for a file which another process holds, before the page says so."""
+
 
 class NoResults(StoreError):
     """There is nothing to show yet, which is no fault."""
@@ -78,7 +81,7 @@ def opened() -> Iterator[Database]:
     where = os.environ.get("HARNESS_DB", "results.db")
     if "://" not in where and not Path(where).exists():
         raise NoResults(f"There is no database {where}.")
-    database = open_database(where, create=False)
+    database = open_database(where, create=False, busy_seconds=_PATIENCE)
     try:
         yield database
     finally:

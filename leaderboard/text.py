@@ -100,11 +100,16 @@ def escaped(text: object, *, lines: bool = False) -> str:
     return html.escape(plain(text, lines=lines))
 
 
+def label(text: object) -> str:
+    """The text for where Streamlit insists on markdown: links and images in it are no longer any."""
+    return plain(text).replace("](", "] (").replace("://", ": //").replace("][", "] [").replace("<", "‹")
+
+
 def frame(records: Sequence[Mapping[str, Any]]) -> Any:
     """A pandas table of the records with the text of every cell made plain, ready for `st.dataframe`."""
     import pandas as pd
 
-    return pd.DataFrame([{name: _cell(value) for name, value in record.items()} for record in records])
+    return pd.DataFrame([{plain(name): _cell(value) for name, value in record.items()} for record in records])
 
 
 def greyed(table: Any, grey: Sequence[bool], *, pinned: Sequence[str] = ()) -> Any:

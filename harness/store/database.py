@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 from harness.errors import StoreError
 from harness.store.schema import REVISION, Base
 
-_BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 _NETWORK_FILE_SYSTEMS = {
     "nfs",
     "nfs4",
@@ -86,8 +87,11 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(where: str, *, create: bool) -> Database:
-    """Open a file path or SQLAlchemy URL. Raises `StoreError` with what to do; never harms a file it cannot read."""
+def open_database(where: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Database:
+    """Open a file path or SQLAlchemy URL. Raises `StoreError` with what to do; never harms a file it cannot read.
+
+    Where another process holds an SQLite file, each statement waits for it for so many seconds.
+    """
     url = _url(where)
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database in (None, "", ":memory:"):
@@ -95,7 +99,7 @@ def open_database(where: str, *, create: bool) -> Database:
     if is_sqlite and url.database:
         _check_file(Path(url.database), create)
     try:
-        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if is_sqlite else {})
+        engine = create_engine(url, connect_args={"timeout": busy_seconds} if is_sqlite else {})
     except NoSuchModuleError as error:
         raise StoreError(f"no driver for {url.drivername!r}") from error
     except ModuleNotFoundError as error:
@@ -232,6 +236,8 @@ def _explained(engine: Engine) -> Iterator[None]:
         raise StoreError(f"{_name(engine)}: {reason}", hint=_advice(reason.lower())) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{_name(engine)}: {error}") from error
+    except JSONDecodeError as error:
+        raise StoreError(f"{_name(engine)}: a stored value is malformed", hint=_advice("malformed")) from error
 
 
 def _advice(reason: str) -> str:

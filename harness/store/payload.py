@@ -28,8 +28,11 @@ def unpack(payload: bytes) -> Any:
 
 
 def unpacked_bytes(payload: bytes) -> bytes:
-    """The msgpack, in which text stands as UTF-8."""
-    return zlib.decompress(payload)
+    """What was packed; in msgpack text stands as UTF-8. Raises `StoreError` if the bytes are damaged."""
+    try:
+        return zlib.decompress(payload)
+    except zlib.error as error:
+        raise StoreError("a stored value is damaged", hint="Restore a copy of the database.") from error
 
 
 def sha256(payload: bytes) -> str:
@@ -48,4 +51,4 @@ def pack_floats(values: Sequence[float] | npt.NDArray[np.float64]) -> bytes:
 
 
 def unpack_floats(payload: bytes) -> npt.NDArray[np.float64]:
-    return np.frombuffer(zlib.decompress(payload), "<f8")
+    return np.frombuffer(unpacked_bytes(payload), "<f8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from sqlalchemy import select
 
 from harness.efficiency.work import Stage, Tally
 from harness.store.database import Database
+from harness.store.payload import unpacked_bytes
 from harness.store.schema import LedgerRow, RunRow, WorkRow
 
 _NAMES_PER_QUERY = 1000
@@ -45,7 +45,7 @@ def works(database: Database, runs: Sequence[str]) -> dict[str, RunWork]:
             for some in _pieces(list({row.ledger_digest for row in rows}))
             for row in session.execute(ledgers.where(LedgerRow.digest.in_(some)))
         ]
-    stages = {digest: _stages.decode(zlib.decompress(payload)) for digest, payload in packed}
+    stages = {digest: _stages.decode(unpacked_bytes(payload)) for digest, payload in packed}
     unpacked = cache(_unpacked)  # runs over the same data often use the same
     return {
         key: RunWork(digest, stages[digest], unpacked(served), unpacked(preparing))
@@ -60,4 +60,4 @@ def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _unpacked(payload: bytes) -> tuple[Tally, ...]:
-    return _tallies.decode(zlib.decompress(payload))
+    return _tallies.decode(unpacked_bytes(payload))

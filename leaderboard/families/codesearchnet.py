@@ -81,7 +81,7 @@ def show_task(database: Database, version: Mapping[str, Any], found: Sequence[En
     values = {name: read.values(database, version["name"], name) for name in parts}
     rows = tie_rows(found, metric, values)
     for sentence in warnings(rows, version["facts"], metric):
-        st.warning(text.escaped(sentence))
+        st.warning(text.label(sentence))
     if rows:
         text.section("Ties and copies")
         st.dataframe(

@@ -109,7 +109,7 @@ def show_example(view: ExampleView) -> bool:
     gold = view.gold if isinstance(view.gold, Mapping) else {}
     picture = chart_picture(str(gold.get("image", "")), str(gold.get("image_sha256", "")))
     if picture is not None:
-        st.image(picture, caption=f"Chart {plain(str(gold.get('chart', '')))}")
+        st.image(picture, caption=text.label(f"Chart {gold.get('chart', '')}"))
     wanted = _drawn(str(gold.get("mermaid", "")))
     if not wanted.labels:
         return False

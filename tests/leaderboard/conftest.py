@@ -205,7 +205,7 @@ def page(filler: Filler) -> Callable[..., Page]:
     """Opens the board, or the page of a run, at an address with these parameters."""
 
     def open_page(*, file: str = "board.py", **parameters: str) -> Page:
-        opened = AppTest.from_file(str(APP), default_timeout=30)
+        opened = AppTest.from_file(str(APP), default_timeout=120)  # a busy machine is no failure
         if file not in ("board.py", "frontier_page.py"):
             opened.run()  # only a page whose address is its file's name is known before
         if file != "frontier_page.py":  # where one lands
