@@ -63,6 +63,7 @@ def test_a_rank_is_one_more_than_the_number_of_better_scores(scores: list[int]) 
             "runs_code": False,
             "floor": False,
             "coverage": 1.0,
+            "trials": 1,
             "seed": 0,
         }
         | {"kind": "k", "settings": {}, "created": RUN.created, "verification": "recomputed", "reproduced": None}
