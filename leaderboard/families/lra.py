@@ -13,7 +13,8 @@ from harness.contract import Suite
 from harness.plain import plain
 from harness.store import Database, read, read_examples
 from leaderboard import charts, text
-from leaderboard.families import lra_lengths, lra_mechanisms
+from leaderboard.families.lra_lengths import show_lengths
+from leaderboard.families.lra_mechanisms import of_task, show_mechanisms
 from leaderboard.rows import DIGITS, Entry
 
 if TYPE_CHECKING:
@@ -26,18 +27,18 @@ _MOST_RUNS = 30
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
     """Mechanisms over seeds with badges, scores by group, longer sequences, and the learning curves."""
     ranked = [entry for entry in found if entry.rank is not None]
-    mechanisms = lra_mechanisms.of_task(database, version)
-    lra_mechanisms.show(database, {version["name"]: mechanisms})
+    mechanisms = of_task(database, version)
+    show_mechanisms(database, {version["name"]: mechanisms})
     _show_groups(database, ranked)
-    lra_lengths.show(database, mechanisms, version["primary_metric"])
+    show_lengths(database, mechanisms, version["primary_metric"])
     _show_curves(database, ranked)
 
 
 def show_suite(database: Database, suite: Suite) -> None:
     """Mechanisms by task: each task trains with settings of its own, so no submission covers them all."""
     versions = {task: read.task_versions(database, task) for task in suite.tasks()}
-    found = {task: lra_mechanisms.of_task(database, known[0]) for task, known in versions.items() if known}
-    lra_mechanisms.show(database, found)
+    found = {task: of_task(database, known[0]) for task, known in versions.items() if known}
+    show_mechanisms(database, found)
 
 
 def by_group(groups: Sequence[Mapping[str, str]], right: FloatArray) -> dict[str, dict[str, tuple[float, int]]]:

@@ -68,7 +68,7 @@ def held_bytes(stages: Sequence[Stage], name: str) -> dict[int, int]:
     }
 
 
-def show(database: Database, found: OnTask, metric: str) -> None:
+def show_lengths(database: Database, found: OnTask, metric: str) -> None:
     """A chart and a table of the mechanisms that were traced at these lengths."""
     state = st.session_state
     on = run_prices.reference(hardware=state.get("hardware"), stack=state.get("stack"))

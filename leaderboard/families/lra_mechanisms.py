@@ -110,7 +110,7 @@ def _draws(database: Database, runs: Sequence[str]) -> dict[str, FloatArray]:
     return {run: values[ACCURACY.name] for run, values in zip(columns, found, strict=True)}
 
 
-def show(database: Database, tasks: Mapping[str, OnTask]) -> None:
+def show_mechanisms(database: Database, tasks: Mapping[str, OnTask]) -> None:
     """A table: a row for each mechanism and one for the floors, columns for each task, then the badges."""
     names = list(dict.fromkeys(one.name for found in tasks.values() for one in found.mechanisms))
     if not names:
@@ -133,6 +133,7 @@ def show(database: Database, tasks: Mapping[str, OnTask]) -> None:
         placeholder="–",
         column_config={
             **{label: number(format=f"%.{DIGITS}f", help="Mean over seeds.") for label in shown.values()},
+            **{f"{label}, seeds": number(format="%d") for label in shown.values()},
             **{label: number(format="%.2f") for label in _GROWTH.values()},
         },
         alt="Mechanisms by task, with badges",

@@ -32,7 +32,7 @@ class Shipped:
 
 TASK = SequenceTask(
     name="lra/digits",
-    description="Which digit do 8 by 8 pixels of 17 grey levels show, row by row? A processor learns it in 15 seconds.",
+    description="Which digit do 8 by 8 pixels of 17 grey levels show, row by row? A processor learns it in 20 seconds.",
     labels=DIGITS,
     source=Shipped(),
     licence="CC-BY-4.0",
