@@ -93,7 +93,11 @@ def of_task(database: Database, version: Mapping[str, Any]) -> OnTask:
 
 def mechanism(settings: Mapping[str, Any]) -> str:
     """What stands in the slots: the mixer, and whatever else is not the usual."""
-    others = [name if value is True else str(value) for name in _USUAL if (value := settings[name]) != _USUAL[name]]
+    others = [
+        name if value is True else str(value)
+        for name in _USUAL
+        if (value := settings.get(name, _USUAL[name])) != _USUAL[name]
+    ]
     return ", ".join([settings["mixer"], *others]).replace("_", " ")
 
 

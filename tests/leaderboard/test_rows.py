@@ -32,6 +32,8 @@ RUN = Entry(
     is_floor=False,
     verification="recomputed",
     reproduced=None,
+    parameters=None,
+    licence="",
 )
 FEW = st.integers(0, 4).map(float)  # so few values that many are equal
 
@@ -64,6 +66,9 @@ def test_a_rank_is_one_more_than_the_number_of_better_scores(scores: list[int]) 
             "floor": False,
             "coverage": 1.0,
             "trials": 1,
+            "size_matched": None,
+            "parameters": None,
+            "licence": "",
             "seed": 0,
         }
         | {"kind": "k", "settings": {}, "created": RUN.created, "verification": "recomputed", "reproduced": None}
