@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.efficiency.at_lengths import LENGTHS
-from harness.efficiency.run_prices import price, reference
+from harness.efficiency.run_prices import reference
+from harness.efficiency.serving import price
 from harness.efficiency.work import Tally
 from harness.sequence.backbone import Architecture, Backbone
 from harness.sequence.mixers import MIXERS
