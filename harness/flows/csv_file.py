@@ -54,6 +54,8 @@ def _names(path: Path, columns: Sequence[Column], header: bool) -> list[str]:
                 f"{path} lacks the columns {', '.join(missing)}",
                 hint="They are those of the task. Where the file has no line of names, add --no-header.",
             )
+        if twice := [name for name in wanted if first.count(name) > 1]:
+            raise DataError(f"{path} has the columns {', '.join(twice)} more than once", hint="Rename or drop one.")
         return first
     if first[: len(wanted)] == wanted or len(first) < len(wanted):
         found = "a line of names" if first[: len(wanted)] == wanted else f"{len(first)} columns"

@@ -105,6 +105,7 @@ def test_what_is_wrong_in_a_later_piece_is_said(
         ("1,2,tcp\n", True, "lacks the columns bytes, seconds, protocol"),
         (HEADER + "1,2,tcp\n", False, "found a line of names"),
         ("1,2\n", False, "found 2 columns"),
+        ("bytes,seconds,protocol,bytes\n1,2,tcp,3\n", True, "the columns bytes more than once"),
         (HEADER + "1,many,tcp\n", True, "many"),
         (HEADER + "1,2,tcp\n1,2\n", True, "Expected 3 columns, got 2"),
     ],
@@ -114,6 +115,10 @@ def test_what_is_wrong_with_a_file_is_said(
 ) -> None:
     with pytest.raises(DataError, match=said):
         list(pieces(written(content), COLUMNS, header=header))
+
+
+def test_a_file_of_names_alone_has_no_flows(written: Callable[[str], Path], tmp_path: Path) -> None:
+    assert stream(detector(tmp_path), pieces(written(HEADER), COLUMNS)).flows == 0
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
