@@ -6,6 +6,8 @@ import unicodedata
 
 _CONTROLS = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # also format characters such as right-to-left overrides
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 
 def plain(text: object, *, lines: bool = False) -> str:
     """The text with control and format characters written out as escapes; `lines` keeps line breaks and tabs."""
@@ -19,6 +21,11 @@ def plain(text: object, *, lines: bool = False) -> str:
 def brief(text: str, limit: int = 2000) -> str:
     """The text cut to `limit` characters, saying so: a stranger's message may be of any length."""
     return text if len(text) <= limit else f"{text[:limit]} [... {len(text) - limit} more characters]"
+
+
+def no_formula(value: object) -> object:
+    """The value, with an apostrophe before text that a spreadsheet would run."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _escape(character: str) -> str:

@@ -10,10 +10,9 @@ from typing import Any, Literal
 import msgspec
 
 from harness.errors import InputError
+from harness.plain import no_formula
 
 Format = Literal["csv", "parquet"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""Text that begins so is a formula to a spreadsheet."""
 
 
 def write(rows: Sequence[Mapping[str, Any]], form: Format, output: Path | None) -> None:
@@ -35,11 +34,6 @@ def write(rows: Sequence[Mapping[str, Any]], form: Format, output: Path | None) 
     except OSError as error:
         raise InputError(f"{output} cannot be written: {error.strerror}", hint="Name another file.") from error
     print(f"{len(rows):,} rows in {output}", file=sys.stderr)
-
-
-def no_formula(value: Any) -> Any:
-    """The value, with an apostrophe before what a spreadsheet would run."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def _flat(value: Any) -> Any:

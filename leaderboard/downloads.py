@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from harness.tabulated import no_formula
+from harness.plain import no_formula
 
 _DECIMALS = 4
 _COUNTS = ("Rank", "Seed", "n")

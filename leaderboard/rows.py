@@ -133,8 +133,9 @@ def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]
 
 
 def is_partial(row: Mapping[str, Any]) -> bool:
-    """True if the run was asked fewer examples than the task has."""
-    return bool(row["n"] < row["task_examples"])
+    """True if the run was asked fewer examples than the task has, or a file of answers lacks some."""
+    lacks_answers = row["verification"] == "rescored" and row["coverage"] is not None and row["coverage"] < 1
+    return bool(row["n"] < row["task_examples"] or lacks_answers)
 
 
 def settings(row: Mapping[str, Any]) -> str:
@@ -175,7 +176,7 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
         found.append(f"one of {row['trials']:,} trials")
     if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
-    if is_partial(row):
+    if row["n"] < row["task_examples"]:
         found.append(f"partial: {row['n']:,} of {row['task_examples']:,}")
     if row["coverage"] is not None and row["coverage"] < 1:
         found.append(f"{row['coverage']:.1%} answered")

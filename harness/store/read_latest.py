@@ -39,7 +39,10 @@ class LatestScore:
 
 
 def latest_scores(database: Database, tasks: Sequence[str], metrics: Sequence[str]) -> list[LatestScore]:
-    """The scores, by submission and task; a run with `--limit` is not over the whole task and does not count."""
+    """The scores, by submission and task.
+
+    What is not over the whole task does not count: a run with `--limit`, or a file that answers a part of it.
+    """
     query = (
         select(
             SubmissionRow.name,
@@ -61,6 +64,7 @@ def latest_scores(database: Database, tasks: Sequence[str], metrics: Sequence[st
         .join(TaskRow, TaskRow.id == RunRow.task_id)
         .join(ScoreRow, ScoreRow.run_id == RunRow.id)
         .where(RunRow.state == "done", RunRow.examples == TaskRow.examples, ScoreRow.metric.in_(metrics))
+        .where((RunRow.verification != "rescored") | (RunRow.coverage == 1))
         .order_by(RunRow.created.desc(), RunRow.id.desc(), ScoreRow.position)
     )
     newest: dict[tuple[str, str], str] = {}
