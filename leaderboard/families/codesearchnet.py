@@ -28,6 +28,10 @@ _COMPARES = {
     "mteb-cosqa": "MTEB's and CoIR's CosQA",
 }
 _PARTS = {"_optimistic": "Ties for it", "_pessimistic": "Ties against it", "_distinct": "Copies count once"}
+_GRADED = ("nDCG_all", "nDCG_within", "Judged@10")
+_NAMES = "query has every word of its function's name"
+_NAMED_FROM = 0.25
+"""From this share of such queries on, names are worth a warning."""
 _WIDE = 0.005
 """From this distance of the bounds on, ties are worth a warning."""
 
@@ -56,12 +60,27 @@ def tie_rows(found: Sequence[Entry], metric: str, values: Mapping[str, Mapping[s
     return rows
 
 
-def warnings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], metric: str) -> list[str]:
-    """What a reader has to know before believing the table."""
+def graded_rows(found: Sequence[Entry], values: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Of each run the challenge's NDCG in both readings, and how much of its first ten anybody judged."""
+    return [
+        {"Submission": entry.label, **{name: values[name][entry.run] for name in _GRADED}}
+        for entry in found
+        if all(entry.run in values[name] for name in _GRADED)
+    ]
+
+
+def warnings(rows: Sequence[Mapping[str, Any]], version: Mapping[str, Any], metric: str) -> list[str]:
+    """What a reader has to know before believing the table; `version` has the facts and the audit of the task."""
     said = []
-    share = facts.get("leaking_queries")
+    share = version["facts"].get("leaking_queries")
     if isinstance(share, float) and share >= 0.1:
         said.append(f"{share:.0%} of the queries stand word for word in their own code: term matching finds them.")
+    for row in version["audit"].get("Leaks", ()):
+        if row["check"] == _NAMES and row["share"] >= _NAMED_FROM:
+            said.append(
+                f"{row['share']:.0%} of the queries say every word of the name of a function that answers them: "
+                "splitting names is worth much here, and the variant masked takes them away."
+            )
     wide = [row for row in rows if row["Ties for it"] - row["Ties against it"] > _WIDE]
     if wide:
         most = max(wide, key=lambda row: row["Ties for it"] - row["Ties against it"])
@@ -75,25 +94,39 @@ def warnings(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], metric
 def show_task(database: Database, version: Mapping[str, Any], found: Sequence[Entry]) -> None:
     """What the score compares with, warnings, and the table of ties and copies."""
     text.note(compares_with(plain(version["name"])))
-    names = [name for name in read.metrics(database, version) if name.startswith("RR") and name.endswith("_distinct")]
-    metric = names[0].removesuffix("_distinct") if names else ""
-    parts = {f"{metric}{part}" for part in ("", *_PARTS)}
-    values = {name: read.values(database, version["name"], name) for name in parts}
-    rows = tie_rows(found, metric, values)
-    for sentence in warnings(rows, version["facts"], metric):
+    names = read.metrics(database, version)
+    distinct = [name for name in names if name.startswith("RR") and name.endswith("_distinct")]
+    metric = distinct[0].removesuffix("_distinct") if distinct else ""
+    rows = tie_rows(found, metric, _values(database, version, [f"{metric}{part}" for part in ("", *_PARTS)]))
+    for sentence in warnings(rows, version, metric):
         st.warning(text.label(sentence))
     if rows:
         text.section("Ties and copies")
-        st.dataframe(
-            text.frame(rows),
-            hide_index=True,
-            column_config={
-                name: st.column_config.NumberColumn(plain(name), format=f"%.{DIGITS}f")
-                for name in (metric, *_PARTS.values())
-            },
-            alt=f"{metric} of each run with the best and worst order of ties, and with copies counted once",
-        )
+        about = f"{metric} of each run with the best and worst order of ties, and with copies counted once"
+        _show(rows, (metric, *_PARTS.values()), about)
         text.note(
             "Scores are the mean over all orders of equal scores unless the protocol says otherwise. A code that was "
             "not found counts 0; “ties for it” places it first among what was not found."
         )
+    if set(_GRADED) <= set(names):
+        _show_graded(graded_rows(found, _values(database, version, _GRADED)), version)
+
+
+def _show_graded(rows: Sequence[Mapping[str, Any]], version: Mapping[str, Any]) -> None:
+    text.section("Within and all")
+    _show(rows, _GRADED, "NDCG of each run with and without the functions that nobody judged")
+    for line in version["lines"]:
+        text.note(f"{plain(line['name'])}, {line['value']:.3f} in nDCG_all: {plain(line['description'])}")
+    text.note(
+        "“Within” passes over what nobody judged, so it is high where little else is ranked: a random order of the "
+        "judged functions alone has .67 to .89. Compare “all”, and look at how much of the first ten was judged."
+    )
+
+
+def _show(rows: Sequence[Mapping[str, Any]], numbers: Sequence[str], about: str) -> None:
+    columns = {name: st.column_config.NumberColumn(plain(name), format=f"%.{DIGITS}f") for name in numbers}
+    st.dataframe(text.frame(rows), hide_index=True, column_config=columns, alt=about)
+
+
+def _values(database: Database, version: Mapping[str, Any], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    return {name: dict(read.values(database, version["name"], name)) for name in names}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import registry
+from harness.contract import Places
 from leaderboard.families import codesearchnet
 
 if TYPE_CHECKING:
@@ -61,3 +63,30 @@ def test_a_real_run_shows_ties_and_leaks(
     assert rows["floor"]["RR"] == rows["floor"]["Ties for it"] == rows["floor"]["Ties against it"]
     assert any("order of ties alone moves it" in warning.value for warning in shown.app.warning)
     assert "Leaks" in shown.tables
+
+
+def test_names_that_answer_are_warned_of() -> None:
+    version = {"facts": {}, "audit": {"Leaks": [{"check": codesearchnet._NAMES, "share": 0.42}]}}
+    (said,) = codesearchnet.warnings([], version, "RR")
+    assert said.startswith("42% of the queries say every word of the name")
+    version["audit"] = {"Leaks": [{"check": codesearchnet._NAMES, "share": 0.1}]}
+    assert codesearchnet.warnings([], version, "RR") == []
+
+
+def test_the_check_of_names_is_called_as_the_page_has_it(places: Places) -> None:
+    (task,) = (task for task in registry.tasks() if task.card.name == "codesearchnet/stdlib")
+    assert codesearchnet._NAMES in [row["check"] for row in task.load(places).audit["Leaks"]]
+
+
+@pytest.mark.data
+def test_the_challenge_shows_both_readings_and_the_floor_of_each(
+    command: Callable[..., object], filler: Filler, page: Callable[..., Page], data_root: Path
+) -> None:
+    submission = filler.path.parent / "floor.yaml"
+    submission.write_text("name: floor\nmodel: {kind: random}\n")
+    task = "codesearchnet/csn99-pooled/ruby"
+    command("eval", submission, "--task", task, "--data", data_root, "--db", filler.path)
+    shown = page(task=task)
+    (row,) = shown.table("NDCG of each run with and without").to_dict("records")
+    assert set(row) == {"Submission", "nDCG_all", "nDCG_within", "Judged@10"}
+    assert "nDCG_within 0.0" in shown.text, "the floor of the second reading"
