@@ -110,7 +110,7 @@ def _cells(
         "Predict (CPU s)": entry.predict_cpu_seconds,
         "Memory (MB)": _megabytes(entry.peak_rss_bytes),
         "Index (MB)": _megabytes(entry.index_bytes),
-        "Parameters (M)": None if entry.parameters is None else entry.parameters / 1e6,
+        "Params (M)": None if entry.parameters is None else entry.parameters / 1e6,
         "n": entry.n,
         "Verified": entry.verification,
         "Marks": list(entry.marks),
@@ -155,7 +155,7 @@ def _columns(metric: str, extra: Sequence[str]) -> dict[str, Any]:
             width=88, format="%.1f", help="Highest resident, less that of an empty worker. 1 MB is 10⁶ bytes."
         ),
         "Index (MB)": number(width=74, format="%.1f", help="In memory and on disk."),
-        "Parameters (M)": number(width=80, format="%.4g", help="Numbers that were learnt, in millions."),
+        "Params (M)": number(width=80, format="%.4g", help="Numbers that were learnt, in millions."),
         "n": number(width=55, format="%d", help="Examples asked."),
         "Verified": st.column_config.TextColumn(
             width=88,

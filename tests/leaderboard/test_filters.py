@@ -38,7 +38,7 @@ def test_words_are_looked_for_in_names_kinds_settings_and_marks(filler, page):
 def test_a_size_leaves_out_the_larger_and_those_that_do_not_say(filler, page):
     two_kinds(filler)
     assert names(page(size="30")) == ["good words"]
-    assert list(page(size="30").table(RUNS)["Parameters (M)"]) == [22.7]
+    assert list(page(size="30").table(RUNS)["Params (M)"]) == [22.7]
     assert "0 of 2 runs pass the filters." in page(size="10").text
 
 
