@@ -75,6 +75,7 @@ def of_task(database: Database, version: Mapping[str, Any]) -> OnTask:
         if newest.setdefault(name, row["submission_digest"]) == row["submission_digest"]:
             by_seed.setdefault(name, {}).setdefault(row["seed"], row)
     drawn = _draws(database, [row["run"] for seeds in by_seed.values() for row in seeds.values()])
+    by_seed = {name: {n: row for n, row in seeds.items() if row["run"] in drawn} for name, seeds in by_seed.items()}
     found = [
         Mechanism(
             name,
@@ -84,6 +85,7 @@ def of_task(database: Database, version: Mapping[str, Any]) -> OnTask:
             next(iter(seeds.values()))["trials"],
         )
         for name, seeds in by_seed.items()
+        if seeds
     ]
     floor = lines.best_floor(
         lines.gathered(version, entries([row | {"reproduced": None} for row in rows], all_runs=False))
@@ -98,7 +100,7 @@ def mechanism(settings: Mapping[str, Any]) -> str:
         for name in _USUAL
         if (value := settings.get(name, _USUAL[name])) != _USUAL[name]
     ]
-    return ", ".join([settings["mixer"], *others]).replace("_", " ")
+    return ", ".join([str(settings.get("mixer", "softmax")), *others]).replace("_", " ")
 
 
 def interval(drawn: FloatArray) -> tuple[float, float]:
@@ -108,9 +110,12 @@ def interval(drawn: FloatArray) -> tuple[float, float]:
 
 
 def _draws(database: Database, runs: Sequence[str]) -> dict[str, FloatArray]:
-    """The accuracy of each run on resamples that all share."""
-    columns = read_latest.statistics(database, runs)
-    found = draws([ACCURACY], list(columns.values()), len(next(iter(columns.values()))["right"])) if runs else []
+    """The accuracy of each run on resamples that all share; of those that are stored with it for every example."""
+    columns = {run: of_run for run, of_run in read_latest.statistics(database, runs).items() if "right" in of_run}
+    found: Sequence[Mapping[str, FloatArray]] = []
+    if columns:
+        n = len(next(iter(columns.values()))["right"])
+        found = draws([ACCURACY], list(columns.values()), n, to_the_last_bit=False)
     return {run: values[ACCURACY.name] for run, values in zip(columns, found, strict=True)}
 
 
