@@ -54,9 +54,8 @@ def _task_parameter() -> dict[str, str]:
 
 
 def _choose_task(tasks: Sequence[str]) -> str:
-    asked = st.query_params.get("task")
-    if "task" not in st.session_state and asked not in tasks:
-        st.session_state["task"] = tasks[0]
+    asked = st.session_state.get("task") or st.query_params.get("task")
+    st.session_state["task"] = asked if asked in tasks else tasks[0]
     chosen = st.selectbox("Task", tasks, index=None, required=True, key="task", bind="query-params", width=340)
     return chosen or tasks[0]
 

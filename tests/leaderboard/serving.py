@@ -70,6 +70,7 @@ def tick_row(table: Any, row: int) -> None:
     # The table is a canvas under a scroller, so the box to tick is found by place.
     canvas = table.locator("canvas").first
     canvas.wait_for()
+    canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")  # not under the page's sticky top
     canvas.click(position={"x": 16, "y": 50 + 33 * row}, force=True)
 
 
