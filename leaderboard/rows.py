@@ -92,8 +92,9 @@ def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]
     """The finished runs, best first, from rows of `harness.store.read.runs` (newest first) of one task version, with
     their reproductions.
 
-    Of each submission the latest run over the whole task is ranked. With `all_runs` its other runs are there too,
-    unranked: those over the whole task among the ranked ones, those over a part last.
+    Of each submission the latest run over the whole task is ranked, unless it is a file that lacks answers. With
+    `all_runs` its other runs are there too, unranked: those over the whole task among the ranked ones, those over a
+    part last.
     """
     done = [row for row in runs if row["state"] == "done" and row["value"] is not None]
     latest = _latest(done)
@@ -101,7 +102,7 @@ def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]
     chosen = sorted(chosen, key=_goodness, reverse=True)
     chosen = [row for row in chosen if not is_partial(row)] + [row for row in chosen if is_partial(row)]
     labels = _labels(chosen)
-    ranks = _ranks(latest)
+    ranks = _ranks([row for row in latest if not is_partial(row)])
     return [
         Entry(
             run=row["run"],
@@ -135,7 +136,11 @@ def entries(runs: Sequence[Mapping[str, Any]], *, all_runs: bool) -> list[Entry]
 def is_partial(row: Mapping[str, Any]) -> bool:
     """True if the run was asked fewer examples than the task has, or a file of answers lacks some."""
     lacks_answers = row["verification"] == "rescored" and row["coverage"] is not None and row["coverage"] < 1
-    return bool(row["n"] < row["task_examples"] or lacks_answers)
+    return _is_limited(row) or lacks_answers
+
+
+def _is_limited(row: Mapping[str, Any]) -> bool:
+    return bool(row["n"] < row["task_examples"])
 
 
 def settings(row: Mapping[str, Any]) -> str:
@@ -176,7 +181,7 @@ def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
         found.append(f"one of {row['trials']:,} trials")
     if row["prepare_cached"] or row["predict_cached"]:
         found.append("cached")
-    if row["n"] < row["task_examples"]:
+    if _is_limited(row):
         found.append(f"partial: {row['n']:,} of {row['task_examples']:,}")
     if row["coverage"] is not None and row["coverage"] < 1:
         found.append(f"{row['coverage']:.1%} answered")
@@ -206,7 +211,7 @@ def pareto(found: Sequence[Entry], spent: Mapping[str, float]) -> set[str]:
 def _latest(done: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     latest: dict[str, Mapping[str, Any]] = {}
     for row in done:
-        if not is_partial(row):
+        if not _is_limited(row):
             latest.setdefault(row["submission_digest"], row)
     return list(latest.values())
 

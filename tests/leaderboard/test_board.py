@@ -248,3 +248,14 @@ def test_the_app_loads_neither_models_nor_the_loop():
     loaded = subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True, check=True).stdout.split()
     assert "leaderboard.examples" in loaded
     assert not {"torch", "transformers", "harness.loop", "tasks"} & set(loaded)
+
+
+def test_a_file_that_answers_a_part_of_the_task_has_no_rank(filler, page):
+    filler.run("whole file", BAD, observes_cost=False)
+    filler.run("half a file", Failure("unanswered"), observes_cost=False)
+    filler.run("a model that fails", Failure("out of memory"))
+    table = page().table(RUNS).set_index("Submission")
+    assert table["Rank"].isna().to_dict() == {"whole file": False, "half a file": True, "a model that fails": False}
+    assert list(table.loc["half a file", "Marks"]) == ["0.0% answered"]
+    shown = page(file="frontier_page.py", over="beir/tiny")
+    assert "half a file" not in list(shown.table("Submissions within")["Submission"])
