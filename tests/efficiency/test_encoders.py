@@ -11,7 +11,7 @@ import transformers
 from harness.efficiency.encoders import encoder_ledger
 from harness.efficiency.language_models import load_config
 from harness.errors import InputError
-from harness.retrieval.encoder import _pool
+from harness.retrieval.encoder import pool
 from tests.efficiency.small_models import ENCODERS, SMALL, TEXT, assert_same, ids, real, real_model
 
 P = 12
@@ -63,7 +63,7 @@ def test_pooling_is_what_the_dense_kind_does(pooling):
 
         def forward(self, **inputs):
             states = self.encoder(**inputs).last_hidden_state
-            vectors = _pool(states, torch.ones(states.shape[:2], dtype=torch.long), pooling).float()
+            vectors = pool(states, torch.ones(states.shape[:2], dtype=torch.long), pooling).float()
             return torch.nn.functional.normalize(vectors, dim=1)
 
     config = ENCODERS["bert"]

@@ -143,7 +143,8 @@ def test_badges_and_growth_are_found_by_trying(tmp_path: Path) -> None:
 def test_its_work_is_that_of_its_stages_and_its_steps(tmp_path: Path) -> None:
     model, _ = prepared(tmp_path)
     work = model.phases()
-    assert [stage.name for stage in work.stages] == ["classify", "train step"]
+    assert [stage.name for stage in work.stages[:2]] == ["classify", "train step"]
+    assert {stage.name for stage in work.stages[2:]} == {"answer 32 sequences", "train on 32 sequences"}
     assert work.preparing[0].examples == 120
     forward = work.stages[0].prompt[-1][1].flops
     step = work.stages[1].once
